@@ -1,0 +1,73 @@
+import { compileAccess } from './access.ts';
+import { compileApprovals } from './approval.ts';
+import { binds } from './binding.ts';
+import { ConnectionValue, scopeOf } from './condition-scope.ts';
+import type { Scope } from './condition-scope.ts';
+import type { ConnectionDocument, MaskingDocument, RuleDocuments } from './documents.ts';
+import { compileGuardrails } from './guardrail.ts';
+import { BUILT_IN_TYPES, createMasker } from './masking/masker.ts';
+import type { ConnectionRules } from './rulebook.ts';
+import type { Call, Decision, Facts, Principal, Verdict } from './types.ts';
+
+const ALLOWED: Decision = { action: 'allow', findings: [] };
+
+/** Compiles the rules that apply to one connection. Throws a RuleFault when one does not compile. */
+export function compileConnection(connection: ConnectionDocument, documents: RuleDocuments): ConnectionRules {
+  const guardrails = documents.guardrails.filter((rule) => binds(rule, connection));
+  const masking = documents.datamasking_rules.filter((rule) => binds(rule, connection));
+  const approvalRules = documents.access_request_rules.filter((rule) => binds(rule, connection));
+  const accessRules = documents.access_control.filter((rule) => binds(rule, connection));
+
+  const access = compileAccess(connection, accessRules);
+  const input = compileGuardrails(guardrails, 'input');
+  const output = compileGuardrails(guardrails, 'output');
+  const approvals = compileApprovals(connection.name, approvalRules);
+  const masker = masking.length > 0 ? createMasker(masking) : undefined;
+  const redactor = createMasker([...masking, everything(masking)]);
+  const value = new ConnectionValue(connection);
+
+  const decide = (call: Call, who: Principal, facts: Facts): Decision => {
+    let scope: Scope | undefined;
+    const scopeOnce = (): Scope => (scope ??= scopeOf(call, who, value));
+    const refused = access.judge(call, who, facts, scopeOnce);
+    // Nothing of a call that access refuses is read any further.
+    if (refused !== undefined) return refused;
+    // What an upstream asks of a client is text that goes to the client.
+    const judged = (call.kind === 'server_request' ? output : input).judge(call.text, call.name);
+    const demand = approvals.demand(call, who, scopeOnce);
+    if (demand === undefined && judged.findings.length === 0) return ALLOWED;
+    const findings = [...judged.findings, ...(demand?.findings ?? [])];
+    if (judged.denial !== undefined) return { action: 'deny', denial: judged.denial, findings };
+    if (demand === undefined) return { action: 'allow', findings };
+    return { action: 'hold', requirements: demand.requirements, rulesHash: demand.rulesHash, findings };
+  };
+
+  const inspect = (json: string): Verdict => {
+    const judged = output.judge(json, '');
+    if (judged.denial !== undefined) return { json: 'null', findings: judged.findings, denial: judged.denial };
+    if (masker === undefined) return { json, findings: judged.findings };
+    const masked = masker.mask(json);
+    return { json: masked.json, findings: [...judged.findings, ...masked.findings] };
+  };
+
+  return {
+    name: connection.name,
+    holds: approvals.holds,
+    inspects: masker !== undefined || !output.empty,
+    filters: access.filters,
+    visible: access.visible,
+    sees: access.sees,
+    decide,
+    inspect,
+    redact: (json) => redactor.mask(json).json,
+  };
+}
+
+/** What no record may hold: every built-in type, and whatever the connection's own rules name. */
+function everything(masking: readonly MaskingDocument[]): MaskingDocument {
+  return {
+    name: 'record',
+    supported_entity_types: [{ name: 'ALL', entity_types: BUILT_IN_TYPES }],
+    custom_entity_types: masking.flatMap((document) => document.custom_entity_types ?? []),
+  };
+}

@@ -1,0 +1,186 @@
+import { isUtf8 } from 'node:buffer';
+
+/** What a text holds that may hide other text; a set of bits. */
+export const Trait = {
+  /** Anything but printable ASCII, tab and line ends. */
+  exotic: 1,
+  backslash: 2,
+  /** %XX or %uXXXX. */
+  percent: 4,
+  /** A numeric character reference, as in &#65; */
+  reference: 8,
+  /** A block comment's beginning. */
+  block: 16,
+  /** A line comment's beginning: harmless in a text without line ends. */
+  line: 32,
+  /** A run that may be base64 or hexadecimal. */
+  run: 64,
+} as const;
+
+const OTHER = 0;
+const LOWER = 1;
+const UPPER = 2;
+const DIGIT = 3;
+const SPECIAL = 4;
+const EXOTIC = 5;
+
+const CLASS: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
+  const char = String.fromCharCode(code);
+  if (/[a-z]/.test(char)) return LOWER;
+  if (/[A-Z]/.test(char)) return UPPER;
+  if (/[0-9]/.test(char)) return DIGIT;
+  if ('\\%&/-#='.includes(char)) return SPECIAL;
+  return /[\t\n\r\x20-\x7e]/.test(char) ? OTHER : EXOTIC;
+});
+
+const MIN_RUN = 12;
+const MIN_PADDED = 8;
+const MIN_HEX = 16;
+
+/** The traits of a text, in one pass. */
+export function traitsOf(text: string): number {
+  let traits = 0;
+  let start = 0;
+  let upper = 0;
+  let digit = 0;
+  for (let i = 0; i <= text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    const kind = code < 128 ? CLASS[code] : i < text.length ? EXOTIC : OTHER;
+    if (kind === LOWER) continue;
+    if (kind === UPPER) {
+      upper += 1;
+    } else if (kind === DIGIT) {
+      digit += 1;
+    } else {
+      if (i - start >= MIN_PADDED && suspicious(text, start, i, upper, digit)) traits |= Trait.run;
+      start = i + 1;
+      upper = 0;
+      digit = 0;
+      if (kind === SPECIAL) traits |= special(text, i, code);
+      else if (kind === EXOTIC) traits |= Trait.exotic;
+    }
+  }
+  return traits;
+}
+
+function special(text: string, at: number, code: number): number {
+  const next = text.charCodeAt(at + 1);
+  switch (code) {
+    case 0x5c: // \
+      return Trait.backslash;
+    case 0x25: // %
+      return isHex(next) || next === 0x75 || next === 0x55 ? Trait.percent : 0;
+    case 0x26: // &
+      return next === 0x23 ? Trait.reference : 0;
+    case 0x2f: // /
+      return next === 0x2a ? Trait.block : 0;
+    case 0x2d: // -
+      return next === 0x2d ? Trait.line : 0;
+    case 0x23: // #
+      return Trait.line;
+    default:
+      return 0;
+  }
+}
+
+/**
+ * May this run of letters and digits be encoded text? Base64 of text that is long enough to be read has capital letters and digits
+ * mixed in; hexadecimal text has a digit from 2 to 7 at each even place.
+ */
+function suspicious(text: string, start: number, end: number, upper: number, digit: number): boolean {
+  const length = end - start;
+  if (length >= MIN_RUN && (upper >= 3 || (upper > 0 && digit > 0))) return true;
+  if (length >= MIN_HEX && digit * 2 >= length) return hexText(text, start, end);
+  return text.charCodeAt(end) === 0x3d && upper > 0 && !/[\w.]/.test(text.charAt(end + 1));
+}
+
+function hexText(text: string, start: number, end: number): boolean {
+  for (let i = start; i < end; i += 2) {
+    const code = text.charCodeAt(i);
+    if (code < 0x32 || code > 0x37 || !isHex(text.charCodeAt(i + 1))) return false;
+  }
+  return (end - start) % 2 === 0;
+}
+
+const isHex = (code: number): boolean =>
+  (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x46) || (code >= 0x61 && code <= 0x66);
+
+const RUN = /[A-Za-z0-9+/_-]{8,}={0,2}/g;
+const NOT_WRAPPED = /[^A-Za-z0-9+/_\s=-]/;
+
+/** The texts that base64, base64url and hexadecimal runs of a text decode to; what decodes to something other than text is left out. */
+export function decodedRuns(text: string): string[] {
+  const runs = new Set<string>();
+  for (const [run] of text.matchAll(RUN)) {
+    for (const piece of [run, ...run.split(/[/+]/), ...run.split(/[-_]/)]) {
+      const body = piece.replace(/=+$/, '');
+      if (body.length >= MIN_PADDED) runs.add(body);
+    }
+  }
+  if (text.includes('\n') && !NOT_WRAPPED.test(text)) runs.add(text.replace(/[\s=]+/g, ''));
+  const decoded: string[] = [];
+  for (const run of runs) {
+    const bytes = Buffer.from(run, 'base64');
+    if (isText(bytes)) decoded.push(bytes.toString('utf8'));
+    if (run.length >= MIN_HEX && hexText(run, 0, run.length)) decoded.push(Buffer.from(run, 'hex').toString('utf8'));
+  }
+  return decoded;
+}
+
+function isText(bytes: Buffer): boolean {
+  if (isUtf8(bytes)) return true;
+  let readable = 0;
+  for (const byte of bytes)
+    if ((byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d || byte === 0x09) readable += 1;
+  return readable * 4 >= bytes.length * 3;
+}
+
+const ESCAPES = /(?:%[0-9A-Fa-f]{2})+|%u([0-9A-Fa-f]{4})/gi;
+
+/** URL-encoding undone, leniently: whatever is not an escape stays. */
+export function percentDecoded(text: string): string {
+  return text.replace(ESCAPES, (escape, unit: string | undefined) =>
+    unit === undefined
+      ? Buffer.from(escape.replaceAll('%', ''), 'hex').toString('utf8')
+      : String.fromCharCode(Number.parseInt(unit, 16)),
+  );
+}
+
+const REFERENCE = /&#(?:[xX]([0-9A-Fa-f]{1,6})|([0-9]{1,7}));?/g;
+
+/** Numeric character references of HTML undone. */
+export function referencesDecoded(text: string): string {
+  return text.replace(REFERENCE, (whole, hex: string | undefined, decimal: string | undefined) => {
+    const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
+    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
+}
+
+const BACKSLASHED = /\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([^ux]))/g;
+const NAMED: ReadonlyMap<string, string> = new Map([
+  ['n', '\n'],
+  ['r', '\r'],
+  ['t', '\t'],
+  ['b', '\b'],
+  ['f', '\f'],
+  ['v', '\v'],
+  ['0', '\0'],
+]);
+
+/** Backslash escapes of JSON and its kin undone, leniently: works on fragments of JSON too. */
+export function unescaped(text: string): string {
+  return text.replace(
+    BACKSLASHED,
+    (
+      whole,
+      point: string | undefined,
+      unit: string | undefined,
+      byte: string | undefined,
+      char: string | undefined,
+    ) => {
+      if (char !== undefined) return NAMED.get(char) ?? char;
+      const code = Number.parseInt(point ?? unit ?? byte ?? '', 16);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+    },
+  );
+}

@@ -1,0 +1,139 @@
+import { isAlnum, isDigit, isHex, joinedBefore } from '../characters.ts';
+import { DASH, DOT, SPACE } from '../digits.ts';
+import type { DigitGroups } from '../digits.ts';
+import type { Sink } from '../entities.ts';
+
+const LONGEST = 15;
+const PLUS = 0x2b;
+const OPEN = 0x28;
+const CLOSE = 0x29;
+
+/**
+ * Offers phone numbers. A plus sign, a North American or a national grouping is enough by itself; other digits score so low that only
+ * a word nearby ("phone", "call") makes them one.
+ */
+export function phoneNumbers(text: string, groups: DigitGroups, sink: Sink): void {
+  if (groups.digits < 7) return;
+  let g = 0;
+  while (g < groups.count) {
+    const next = strong(text, groups, g, sink);
+    g = next > g ? next : weak(text, groups, g, sink);
+  }
+}
+
+/** Offers the number that begins with the group when its form says so; returns the group behind it, or `g`. */
+function strong(text: string, groups: DigitGroups, g: number, sink: Sink): number {
+  const start = lead(text, groups, g);
+  if (joinedBefore(text, start)) return g;
+  if (text.charCodeAt(start) === PLUS) return offerUpTo(text, groups, g, start, 7, 0.75, sink);
+  const bracketed = text.charCodeAt(start) === OPEN;
+  if (groups.size(g) === 1 && digit(text, groups, g) === 1 && isNorthAmerican(text, groups, g + 1, false)) {
+    return offer(text, groups, g, g + 3, start, 0.65, sink);
+  }
+  if (isNorthAmerican(text, groups, g, bracketed)) {
+    return offer(text, groups, g, g + 2, start, bracketed ? 0.7 : groups.gap(text, g + 1) === SPACE ? 0.5 : 0.6, sink);
+  }
+  if (bracketed && groups.size(g) === 3 && groups.size(g + 1) === 7) return offer(text, groups, g, g + 1, start, 0.6, sink);
+  if (groups.count - g < 2 || digit(text, groups, g) !== 0 || inChain(text, groups, g, start)) return g;
+  const second = text.charCodeAt(groups.start(g) + 1);
+  if (second === 0x30) return groups.size(g) >= 4 || groups.size(g) === 2 ? offerUpTo(text, groups, g, start, 10, 0.5, sink) : g;
+  return national(text, groups, g, start, sink);
+}
+
+/** 0 and an area code, groups of at least two: 020 7946 0958, 06 12 34 56 78, 030 12345678. */
+function national(text: string, groups: DigitGroups, g: number, start: number, sink: Sink): number {
+  const size = groups.size(g);
+  if (size < 2 || size > 5 || isDate(text, groups, g)) return g;
+  let digits = size;
+  let last = g;
+  while (last + 1 < groups.count && groups.size(last + 1) >= 2 && digits + groups.size(last + 1) <= 11) {
+    last += 1;
+    digits += groups.size(last);
+  }
+  return last > g && digits >= 9 ? offer(text, groups, g, last, start, 0.5, sink) : g;
+}
+
+/** Area, exchange and line as 3-3-4; hyphens vouch for the grouping, other separators need digits that are assigned. */
+function isNorthAmerican(text: string, groups: DigitGroups, g: number, bracketed: boolean): boolean {
+  if (groups.size(g) !== 3 || groups.size(g + 1) !== 3 || groups.size(g + 2) !== 4) return false;
+  if (digit(text, groups, g) < 2) return false;
+  if (bracketed || text.charCodeAt(groups.end(g)) === CLOSE) return true;
+  const gap = groups.gap(text, g + 2);
+  if (gap === DASH) return true;
+  return (gap === SPACE || gap === DOT) && groups.gap(text, g + 1) === gap && digit(text, groups, g + 1) >= 2;
+}
+
+/** Offers as many groups as a phone number may have digits; returns the group behind them. */
+function weak(text: string, groups: DigitGroups, g: number, sink: Sink): number {
+  const start = lead(text, groups, g);
+  const next = offerUpTo(text, groups, g, start, 7, groups.size(g) >= 7 ? 0.2 : 0.3, sink);
+  return next > g ? next : g + 1;
+}
+
+function offerUpTo(
+  text: string,
+  groups: DigitGroups,
+  g: number,
+  start: number,
+  fewest: number,
+  score: number,
+  sink: Sink,
+): number {
+  let digits = groups.size(g);
+  if (digits > LONGEST) return g;
+  let last = g;
+  while (last + 1 < groups.count && digits + groups.size(last + 1) <= LONGEST && joins(text, groups, last + 1)) {
+    last += 1;
+    digits += groups.size(last);
+  }
+  if (digits < fewest || (score < 0.5 && isDate(text, groups, g))) return g;
+  return offer(text, groups, g, last, start, score, sink);
+}
+
+function offer(
+  text: string,
+  groups: DigitGroups,
+  first: number,
+  last: number,
+  start: number,
+  score: number,
+  sink: Sink,
+): number {
+  if (joinedBefore(text, start)) return first;
+  const end = groups.end(last);
+  const after = text.charCodeAt(end);
+  if (isDigit(after) || (score < 0.5 ? isAlnum(after) : isHex(after) && after !== 0x65)) return first;
+  return sink.offer('PHONE_NUMBER', start, end, score) ? last + 1 : first;
+}
+
+/** ` -` between digits is a sign, not a separator. */
+function joins(text: string, groups: DigitGroups, g: number): boolean {
+  const from = groups.end(g - 1);
+  return !(groups.start(g) - from === 2 && text.charCodeAt(from) === SPACE && text.charCodeAt(from + 1) === DASH);
+}
+
+/** Where a number that begins with the group begins, plus sign and parenthesis included. */
+function lead(text: string, groups: DigitGroups, g: number): number {
+  let start = groups.start(g);
+  if (text.charCodeAt(start - 1) === OPEN) start -= 1;
+  return text.charCodeAt(start - 1) === PLUS ? start - 1 : start;
+}
+
+/** Part of a longer word such as `ORD-0123-456789` or `#0123 4567`. */
+function inChain(text: string, groups: DigitGroups, g: number, start: number): boolean {
+  const before = text.charCodeAt(start - 1);
+  if (g > 0) return before === DASH || before === DOT;
+  return before === 0x23 || ((before === DASH || before === DOT || before === 0x2f) && joinedBefore(text, start - 1));
+}
+
+/** Three groups that are a day, a month and a year, in any usual order. */
+function isDate(text: string, groups: DigitGroups, g: number): boolean {
+  const yearFirst = groups.size(g) === 4;
+  if (groups.size(g + 1) > 2 || groups.size(yearFirst ? g + 2 : g) > 2 || groups.size(yearFirst ? g : g + 2) !== 4) return false;
+  if (groups.count - g < 3) return false;
+  const year = groups.value(text, yearFirst ? g : g + 2);
+  const other = groups.value(text, yearFirst ? g + 2 : g);
+  return year >= 1800 && year < 2200 && other <= 31 && groups.value(text, g + 1) <= 31;
+}
+
+const digit = (text: string, groups: DigitGroups, g: number): number => text.charCodeAt(groups.start(g)) - 0x30;

@@ -1,0 +1,162 @@
+import { FILE, SECRET, type Row } from './schema.ts';
+
+const HTTP_UPSTREAM = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['url'],
+  properties: {
+    url: {
+      type: 'string',
+      format: 'http-url',
+      description: 'The Streamable HTTP endpoint of the MCP server.',
+    },
+    ca: {
+      ...FILE,
+      content: true,
+      description:
+        "A PEM file of the certificates that may sign the server's certificate, instead of the built-in ones.",
+    },
+  },
+} as const satisfies Row;
+
+const STDIO_UPSTREAM = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['command'],
+  properties: {
+    command: {
+      type: 'array',
+      items: { type: 'string', minLength: 1 },
+      minItems: 1,
+      description:
+        'The program that speaks MCP on its standard input and output, and its arguments; no shell reads them.',
+    },
+    env: {
+      type: 'object',
+      propertyNames: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$', expected: 'the name of a variable' },
+      additionalProperties: SECRET,
+      default: {},
+      description: 'Environment variables for the program, shown nowhere; each a text or { file: path }.',
+    },
+    cwd: {
+      type: 'string',
+      format: 'path',
+      description: 'The folder the program runs in; when absent, that of the gateway.',
+    },
+  },
+} as const satisfies Row;
+
+const NO_CREDENTIAL = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['type'],
+  properties: {
+    type: {
+      type: 'string',
+      const: 'none',
+      description: 'What proves the gateway to the upstream: none, or static for a fixed header.',
+    },
+  },
+} as const satisfies Row;
+
+const STATIC_CREDENTIAL = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['type', 'value'],
+  properties: {
+    type: { type: 'string', const: 'static', description: NO_CREDENTIAL.properties.type.description },
+    header: {
+      type: 'string',
+      format: 'header-name',
+      default: 'Authorization',
+      description: 'The header that carries the credential.',
+    },
+    value: { ...SECRET, description: "The header's whole value, such as Bearer ${UPSTREAM_TOKEN}, or { file: path }." },
+  },
+} as const satisfies Row;
+
+const CONNECTION = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['name', 'upstream'],
+  properties: {
+    name: {
+      type: 'string',
+      pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
+      expected: '1 to 63 lower-case letters, digits and hyphens, the first no hyphen',
+      description: 'The name in the URL /mcp/<name> and in rules; the connection default is also served at /mcp.',
+    },
+    type: {
+      type: 'string',
+      enum: ['database', 'application', 'custom'],
+      default: 'custom',
+      description: 'What kind of system stands behind the server.',
+    },
+    upstream: {
+      oneOf: [HTTP_UPSTREAM, STDIO_UPSTREAM],
+      description: 'The MCP server: a url, or a command that the gateway runs.',
+    },
+    credential: {
+      oneOf: [NO_CREDENTIAL, STATIC_CREDENTIAL],
+      default: { type: 'none' },
+      description: "What the gateway shows the upstream instead of the caller's token, which is never passed on.",
+    },
+    access: {
+      type: 'object',
+      live: true,
+      additionalProperties: false,
+      required: ['groups'],
+      properties: {
+        groups: {
+          type: 'array',
+          items: { type: 'string', minLength: 1 },
+          minItems: 1,
+          uniqueItems: true,
+          description: 'The groups whose members see the connection.',
+        },
+      },
+      description: 'Who sees the connection; without it, administrators only.',
+    },
+    attributes: {
+      type: 'array',
+      live: true,
+      items: { type: 'string', minLength: 1 },
+      uniqueItems: true,
+      default: [],
+      description: 'Words by which rules may name this connection and others like it.',
+    },
+    timeout: {
+      type: 'string',
+      format: 'time-span',
+      least: '1s',
+      default: '10m',
+      description: 'How long the upstream may take to answer a call.',
+    },
+    methods: {
+      type: 'array',
+      items: {
+        type: 'string',
+        pattern: '^[A-Za-z0-9_$.-]+(/[A-Za-z0-9_$.-]+)*$',
+        expected: 'a JSON-RPC method, such as vendor/action',
+      },
+      uniqueItems: true,
+      default: [],
+      description: 'JSON-RPC methods beyond those of the protocol that may pass, each exactly as written.',
+    },
+    inspect: {
+      type: 'string',
+      enum: ['stream', 'whole'],
+      default: 'stream',
+      description:
+        'Whether the messages of an answer are inspected and passed on one by one, or held until all are complete.',
+    },
+  },
+} as const satisfies Row;
+
+/** `connections`: the MCP servers that the gateway governs. */
+export const CONNECTIONS = {
+  type: 'array',
+  description: 'The MCP servers that the gateway governs.',
+  minItems: 1,
+  items: CONNECTION,
+} as const satisfies Row;

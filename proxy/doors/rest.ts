@@ -1,0 +1,77 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Json, JsonObject } from '../../policies/types.ts';
+import { OPERATIONS } from '../admin/operations.ts';
+import type { Operation } from '../admin/operation.ts';
+import { GatewayError } from '../errors.ts';
+import type { Gateway } from '../gateway.ts';
+import { operate } from './operate.ts';
+
+const BODY_LIMIT = 262_144;
+
+/** One REST route for each row of the table of operations. */
+export function restDoor(app: FastifyInstance, gateway: Gateway, addressOf: AddressOf): void {
+  app.register(async (scope) => {
+    // The body is parsed by the pipeline's decode step, after it knows who sent it.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser(
+      'application/json',
+      { parseAs: 'buffer', bodyLimit: BODY_LIMIT },
+      (_request, body, done) => done(null, body),
+    );
+    for (const operation of OPERATIONS) route(scope, operation, gateway, addressOf);
+  });
+}
+
+type AddressOf = (request: FastifyRequest) => string;
+
+function route(scope: FastifyInstance, operation: Operation, gateway: Gateway, addressOf: AddressOf): void {
+  scope.route({
+    method: operation.rest.method,
+    url: operation.rest.path,
+    handler: async (request, reply) => {
+      const gone = new AbortController();
+      reply.raw.on('close', () => gone.abort());
+      const credentials = {
+        type: 'http',
+        headers: request.headers,
+        url: request.url,
+        address: addressOf(request),
+      } as const;
+      const args = (): JsonObject => argumentsOf(operation, request);
+      const answer = await operate(gateway, credentials, '/api', operation.name, args, request.headers, gone.signal);
+      return reply
+        .code(answer.status)
+        .headers({ ...answer.headers, 'cache-control': 'no-store' })
+        .send(answer.body);
+    },
+  });
+}
+
+/** Path, query and body members become the operation's arguments; its own schema judges them. */
+function argumentsOf(operation: Operation, request: FastifyRequest): JsonObject {
+  const args: JsonObject = {};
+  if (Buffer.isBuffer(request.body) && request.body.length > 0) Object.assign(args, parseBody(request.body));
+  for (const [name, value] of Object.entries(request.query as Record<string, Json>)) {
+    if (name !== 'access_token' && name !== 'token')
+      args[name] = typed(operation.input.properties[name]?.['type'], value);
+  }
+  return Object.assign(args, request.params as JsonObject);
+}
+
+function parseBody(body: Buffer): JsonObject {
+  try {
+    const value = JSON.parse(body.toString()) as Json;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch (cause) {
+    throw new GatewayError('parse_error', 'not JSON', { cause });
+  }
+  throw new GatewayError('parse_error', 'not a JSON object');
+}
+
+/** Query values are text; numbers and booleans of the schema are read as such, anything else is left for the schema to refuse. */
+function typed(type: Json | undefined, value: Json): Json {
+  if (typeof value !== 'string') return value;
+  if (type === 'integer' && /^-?\d{1,15}$/.test(value)) return Number(value);
+  if (type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
+  return value;
+}

@@ -1,0 +1,227 @@
+import type { Decision, Finding } from '../policies/types.ts';
+import type { DecisionRecord, Entry, Outcome } from '../recorder/types.ts';
+import { createHash } from 'node:crypto';
+import { GatewayError } from './errors.ts';
+import type { Gateway } from './gateway.ts';
+import type { Asked } from './identify.ts';
+import { newId } from './ids.ts';
+import { idKey } from './wire/frame.ts';
+import type { Recording } from './recordings.ts';
+import type { Frame } from './types.ts';
+
+export interface Closing {
+  readonly outcome: Outcome;
+  readonly isError: boolean;
+  readonly code?: string;
+  /** The final answer as the client gets it. */
+  readonly frame?: Frame;
+}
+
+/** A review that this exchange executes: settled together with the exchange. */
+export interface Claim {
+  settle(closing: Closing): Promise<void>;
+  /** The caller has the answer: what is kept for a repeat may go. */
+  delivered(): Promise<void>;
+}
+
+/** One call and everything until its answer. Opened before anything leaves, closed exactly once before the answer does. */
+export class Exchange {
+  readonly id = newId('exc');
+  readonly asked: Asked;
+  readonly decision: Decision;
+  readonly gateway: Gateway;
+  readonly session: string;
+  readonly startedAt: number;
+  /** Added to by the inspector as the answer passes. */
+  readonly findings: Finding[] = [];
+  /** Set while a review decides over this call. */
+  review: string | undefined;
+  heldMs = 0;
+  upstreamMs = 0;
+  bytesOut = 0;
+  /** What upstream progress must add so that it exceeds the hold's own (progress must increase). */
+  progressOffset = 0;
+  /** True once an event stream was begun: status and mode are final. */
+  streaming = false;
+  /** True once the message went to the upstream. */
+  sent = false;
+  claim: Claim | undefined;
+  #closed = false;
+  readonly #opening: Entry | undefined;
+  readonly #abort = new AbortController();
+  #cancelled = false;
+
+  constructor(asked: Asked, decision: Decision, recording: Recording, gateway: Gateway) {
+    this.asked = asked;
+    this.decision = decision;
+    this.gateway = gateway;
+    this.session = recording.id;
+    this.#opening = recording.opened;
+    this.startedAt = gateway.now();
+    const { gone } = asked.arrival;
+    if (gone.aborted) this.#abort.abort();
+    else gone.addEventListener('abort', this.#onGone, { once: true });
+    if (asked.frame?.kind === 'request') {
+      asked.session?.flights.set(idKey(asked.frame.id!), {
+        cancel: () => {
+          this.#cancelled = true;
+          this.#abort.abort();
+        },
+        exchange: this,
+      });
+    }
+  }
+
+  /** Modern: closing the stream is the cancel. Legacy: only a call that was not sent yet, or a listening stream, ends with it. */
+  readonly #onGone = (): void => {
+    const { era, frame } = this.asked;
+    if (era === 'modern' || !this.sent || frame === undefined) this.#abort.abort();
+  };
+
+  /** Aborts when the call must be given up. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** The client said notifications/cancelled: it wants no answer. */
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The form of a message that may be stored. */
+  #body(frame: Frame | undefined): Buffer | undefined {
+    if (frame === undefined) return undefined;
+    const text = this.asked.rules.redact(frame.text);
+    return text === frame.text ? frame.bytes : Buffer.from(text);
+  }
+
+  #name(name: string): string {
+    const text = JSON.stringify(name.slice(0, 1024));
+    const redacted = this.asked.rules.redact(text);
+    return redacted === text ? name.slice(0, 1024) : (JSON.parse(redacted) as string);
+  }
+
+  async open(): Promise<this> {
+    const { call, rulebook, frame } = this.asked;
+    const written: Promise<void>[] = [];
+    if (this.#opening !== undefined) written.push(this.gateway.recorder.append(this.#opening));
+    written.push(
+      this.gateway.recorder.append(
+        {
+          type: 'exchange.opened',
+          at: this.startedAt,
+          id: this.id,
+          session: this.session,
+          connection: call.connection,
+          kind: call.kind,
+          method: call.method,
+          name: this.#name(call.name),
+          decision: toRecord(this.decision),
+          rulebook: rulebook.revision,
+        },
+        this.#body(frame),
+      ),
+    );
+    try {
+      await Promise.all(written);
+    } catch (cause) {
+      // Nothing was recorded of this call, so there is nothing to close.
+      this.#closed = true;
+      this.#release();
+      throw new GatewayError('record_unavailable', '', { cause });
+    }
+    this.gateway.metrics.opened(call.connection, this.decision.action);
+    return this;
+  }
+
+  /** A message that passes before the final answer, or an answer of the client. */
+  async message(frame: Frame, direction: 'to_client' | 'to_upstream'): Promise<void> {
+    this.bytesOut += frame.bytes.length;
+    const entry: Entry = { type: 'exchange.message', at: this.gateway.now(), id: this.id, direction };
+    try {
+      await this.gateway.recorder.append(entry, this.#body(frame));
+    } catch (cause) {
+      throw new GatewayError('record_lost', '', { cause });
+    }
+  }
+
+  async close(closing: Closing): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#release();
+    await this.claim?.settle(closing);
+    const now = this.gateway.now();
+    this.bytesOut += closing.frame?.bytes.length ?? 0;
+    const totalMs = now - this.startedAt;
+    this.gateway.metrics.closed(this.asked.call.connection, closing.outcome, totalMs, this.upstreamMs, this.findings);
+    const entry: Entry = {
+      type: 'exchange.closed',
+      at: now,
+      id: this.id,
+      outcome: closing.outcome,
+      isError: closing.isError,
+      ...(closing.code === undefined ? {} : { code: closing.code }),
+      findings: this.findings,
+      heldMs: this.heldMs,
+      upstreamMs: this.upstreamMs,
+      totalMs,
+      bytesIn: this.asked.frame?.bytes.length ?? 0,
+      bytesOut: this.bytesOut,
+    };
+    try {
+      await this.gateway.recorder.append(entry, this.#answer(closing.frame));
+    } catch (cause) {
+      throw new GatewayError('record_lost', '', { cause });
+    }
+  }
+
+  #release(): void {
+    const { arrival, session, frame } = this.asked;
+    arrival.gone.removeEventListener('abort', this.#onGone);
+    if (session !== undefined && frame?.kind === 'request') session.flights.delete(idKey(frame.id!));
+  }
+
+  /** Of what the gateway says of itself only size and digest are kept. */
+  #answer(frame: Frame | undefined): Buffer | undefined {
+    if (frame === undefined || this.asked.connection.transport !== 'gateway') return this.#body(frame);
+    const sha256 = createHash('sha256').update(frame.bytes).digest('hex');
+    return Buffer.from(JSON.stringify({ bytes: frame.bytes.length, sha256 }));
+  }
+}
+
+function toRecord(decision: Decision): DecisionRecord {
+  const { action, findings } = decision;
+  if (decision.action === 'deny') {
+    const { rule, reason, code } = decision.denial;
+    return { action, rules: [rule], reason, code, findings };
+  }
+  return { action, rules: decision.action === 'hold' ? decision.requirements.map((r) => r.rule) : [], findings };
+}
+
+/** Writes the intent; throws `record_unavailable` when it cannot be kept, and then nothing may leave. */
+export async function open(asked: Asked, decision: Decision, gateway: Gateway): Promise<Exchange> {
+  const { session, principal, version, connection, arrival } = asked;
+  const now = gateway.now();
+  let recording: Recording;
+  if (session !== undefined && asked.through === undefined) recording = { id: session.recording };
+  else if (asked.frame?.method === 'initialize' || arrival.ownSession === true) {
+    recording = gateway.recordings.fresh(connection.name, principal, clientOf(asked), version, now);
+  } else recording = gateway.recordings.current(connection.name, principal, version, now);
+  return new Exchange(asked, decision, recording, gateway).open();
+}
+
+/** What the client says it is: displayed, never decided on. */
+export function clientOf(asked: Asked): string | undefined {
+  const params = asked.frame?.value['params'] as
+    | { clientInfo?: { name?: unknown; version?: unknown }; _meta?: Record<string, unknown> }
+    | undefined;
+  const info =
+    params?.clientInfo ??
+    (params?._meta?.['io.modelcontextprotocol/clientInfo'] as { name?: unknown; version?: unknown } | undefined);
+  if (typeof info?.name !== 'string') return undefined;
+  return `${info.name} ${typeof info.version === 'string' ? info.version : ''}`.trim().slice(0, 200);
+}

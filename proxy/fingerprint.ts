@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto';
+import { canonical } from '../policies/json/canonical.ts';
+import { find, parseTree } from '../policies/json/tree.ts';
+import type { Asked } from './identify.ts';
+
+/**
+ * What an approval binds: principal, connection, kind, name, every parameter but `_meta` in canonical form with its digits,
+ * the tool's definition, and the rules that hold it. Any change makes another fingerprint.
+ */
+export function fingerprint(asked: Asked, rulesHash: string): string {
+  const { principal, call, frame } = asked;
+  const text = frame?.text ?? '{}';
+  const params = find(parseTree(text), 'params');
+  const members = params?.type === 'object' ? params.members.filter((member) => member.key !== '_meta') : [];
+  const parts = members.map(({ key, value }) => [key, canonical(text.slice(value.start, value.end))]);
+  parts.sort(([a], [b]) => (a! < b! ? -1 : 1));
+  const bound = [
+    principal.issuer,
+    principal.subject,
+    call.connection,
+    call.kind,
+    call.method,
+    call.name,
+    parts,
+    call.definition ?? null,
+    rulesHash,
+  ];
+  return createHash('sha256').update(JSON.stringify(bound)).digest('hex');
+}

@@ -1,0 +1,17 @@
+import type { Era } from '../types.ts';
+import type { Upstream } from './upstream.ts';
+
+/** A named upstream MCP server. */
+export interface Connection {
+  readonly name: string;
+  readonly upstream: Upstream;
+  readonly transport: 'http' | 'stdio' | 'gateway';
+  /** How long an answer may take to begin. */
+  readonly timeoutMs: number;
+  /** Answers are held until complete instead of being passed on message by message. */
+  readonly whole: boolean;
+  /** JSON-RPC methods outside the specification that may pass. */
+  readonly methods: readonly string[];
+  /** Eras the transport can carry at all, whatever the server says. */
+  readonly eras: readonly Era[];
+}

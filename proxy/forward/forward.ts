@@ -1,0 +1,91 @@
+import { memberSpan } from '../../policies/json/member.ts';
+import { splice } from '../../policies/json/splice.ts';
+import { GatewayError } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { Gone, type Admission } from '../hold.ts';
+import { member } from '../identify.ts';
+import type { Frame } from '../types.ts';
+import { upstreamHeaders } from '../wire/headers.ts';
+import { idKey } from '../wire/frame.ts';
+import { UpstreamFault, type UpstreamAnswer } from './upstream.ts';
+
+const ACCEPTED: UpstreamAnswer = { status: 202, mode: 'empty' };
+
+/** Sends an admitted call to its upstream: the only place that does. Says honestly whether it may have run. */
+export async function forward(exchange: Exchange, admission: Admission): Promise<UpstreamAnswer> {
+  const { asked } = exchange;
+  const { frame, session, arrival, connection, era, version } = asked;
+  if (admission.type === 'kept') return { status: 200, mode: 'json', body: withId(admission.answer, frame!) };
+  if (exchange.signal.aborted) throw new Gone();
+  if (frame !== undefined && absorbed(exchange, frame)) return ACCEPTED;
+  exchange.sent = true;
+  const startedAt = exchange.gateway.now();
+  const limit = timeLimit(exchange, connection.timeoutMs);
+  try {
+    return await connection.upstream.send({
+      httpMethod: arrival.httpMethod,
+      headers: upstreamHeaders(arrival.headers, { era, version }),
+      signal: limit.signal,
+      exchange,
+      ...(frame === undefined ? {} : { frame }),
+      ...(session === undefined ? {} : { upstreamSession: session.upstreamSession }),
+    });
+  } catch (fault) {
+    throw explain(fault, exchange, limit.over());
+  } finally {
+    limit.done();
+    exchange.upstreamMs = exchange.gateway.now() - startedAt;
+  }
+}
+
+/** Messages that end here: answers nobody asked for, and cancellations of what is not the sender's or was not sent yet. */
+function absorbed(exchange: Exchange, frame: Frame): boolean {
+  const { session, era, connection } = exchange.asked;
+  if (connection.transport === 'gateway') return false;
+  if (frame.kind === 'response') return session === undefined || !session.serverRequests.delete(idKey(frame.id!));
+  if (frame.method !== 'notifications/cancelled') return false;
+  // On the modern wire the stream itself is cancelled; a notification could only hit somebody else's call.
+  if (era === 'modern' || session === undefined) return true;
+  const id = member(member(frame.value, 'params'), 'requestId');
+  const flight = session.flights.get(idKey(JSON.stringify(id ?? null)));
+  if (flight === undefined) return true;
+  if (flight.exchange.sent) return false;
+  flight.cancel();
+  return true;
+}
+
+/** Turns an upstream's failure into an error that says whether the call may have run. */
+export function explain(fault: unknown, exchange: Exchange, timedOut: boolean): unknown {
+  if (!(fault instanceof UpstreamFault)) return fault;
+  if (timedOut) {
+    return new GatewayError('upstream_timeout', `${exchange.asked.connection.timeoutMs / 1000} s`, { cause: fault });
+  }
+  if (exchange.signal.aborted) return new Gone();
+  return new GatewayError(fault.sent ? 'upstream_lost' : 'upstream_unreachable', '', { cause: fault });
+}
+
+/** A signal that aborts with the exchange, or when the answer does not begin in time. */
+function timeLimit(exchange: Exchange, ms: number): { signal: AbortSignal; over(): boolean; done(): void } {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
+  // The exchange outlives the beginning of the answer, so its abort must go on reaching the upstream.
+  exchange.signal.addEventListener('abort', abort, { once: true });
+  let over = false;
+  // A listening stream may be silent for ever.
+  const listening = exchange.asked.frame === undefined || exchange.asked.call.method === 'subscriptions/listen';
+  const timer = listening
+    ? undefined
+    : setTimeout(() => {
+        over = true;
+        controller.abort();
+      }, ms);
+  return { signal: controller.signal, over: () => over, done: () => clearTimeout(timer) };
+}
+
+/** The kept answer under the id of the request that gets it. */
+function withId(answer: Buffer, frame: Frame): Buffer {
+  const text = answer.toString();
+  const id = memberSpan(text, 0, 'id');
+  if (id === undefined) throw new GatewayError('internal');
+  return Buffer.from(splice(text, [{ ...id, text: frame.id! }]));
+}

@@ -1,0 +1,45 @@
+import type { Exchange } from '../exchange.ts';
+import type { Frame } from '../types.ts';
+import type { SseEvent } from '../wire/sse.ts';
+
+/** One message on its way to an upstream, after every decision. */
+export interface Outgoing {
+  readonly httpMethod: 'POST' | 'GET' | 'DELETE';
+  /** Absent for GET and DELETE. */
+  readonly frame?: Frame;
+  /** Already cleaned of everything that is the caller's own business. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The upstream's own session id, on legacy sessions. */
+  readonly upstreamSession?: string;
+  /** Aborting gives the call up: the upstream connection is closed. */
+  readonly signal: AbortSignal;
+  /** Who asks and why: for the gateway's own operations, never for the wire. */
+  readonly exchange: Exchange;
+}
+
+/** What came back. Exactly one of `body` and `events` unless the mode is `empty`. */
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly mode: 'json' | 'sse' | 'empty';
+  readonly upstreamSession?: string;
+  readonly body?: Buffer;
+  /** Complete events, those of one chunk together; throws an UpstreamFault when the stream breaks. */
+  readonly events?: AsyncIterable<readonly SseEvent[]>;
+}
+
+/** An upstream that failed; `sent` is false only when no byte of the request can have reached it. */
+export class UpstreamFault extends Error {
+  readonly sent: boolean;
+
+  constructor(message: string, sent: boolean, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'UpstreamFault';
+    this.sent = sent;
+  }
+}
+
+/** One upstream MCP server behind one transport. */
+export interface Upstream {
+  send(outgoing: Outgoing): Promise<UpstreamAnswer>;
+  close(): Promise<void>;
+}

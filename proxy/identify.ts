@@ -1,0 +1,134 @@
+import type { ConnectionRules, Rulebook } from '../policies/rulebook.ts';
+import type { Call, CallKind, Facts, Json, JsonObject, Principal, ToolAnnotations } from '../policies/types.ts';
+import { memberSpan } from '../policies/json/member.ts';
+import { GatewayError } from './errors.ts';
+import type { Connection } from './forward/connection.ts';
+import type { WireSession } from './forward/sessions.ts';
+import type { Gateway, Settings } from './gateway.ts';
+import type { Arrival, Era, Frame } from './types.ts';
+import { classify, knownMethod } from './wire/era.ts';
+import { idKey } from './wire/frame.ts';
+
+/** A message whose meaning is known: what is asked, of whom, by whom, in which session. */
+export interface Asked {
+  readonly arrival: Arrival;
+  readonly principal: Principal;
+  /** Absent for the session operations GET and DELETE. */
+  readonly frame: Frame | undefined;
+  readonly era: Era;
+  readonly version: string | undefined;
+  readonly connection: Connection;
+  readonly settings: Settings;
+  readonly rulebook: Rulebook;
+  readonly rules: ConnectionRules;
+  readonly session: WireSession | undefined;
+  readonly call: Call;
+  readonly facts: Facts;
+  /** False when the method is neither of the revision nor configured: decided as a denial. */
+  readonly methodKnown: boolean;
+  /** For a call of a companion tool: the connection whose client made it. */
+  readonly through: Connection | undefined;
+}
+
+/** A tool of which nothing is known may do anything. */
+export const UNKNOWN_TOOL: ToolAnnotations = {
+  readOnlyHint: false,
+  destructiveHint: true,
+  idempotentHint: false,
+  openWorldHint: true,
+};
+
+const KINDS: Readonly<Record<string, CallKind>> = {
+  'tools/call': 'tool',
+  'prompts/get': 'prompt',
+  'resources/read': 'resource',
+  'resources/subscribe': 'resource',
+  'resources/unsubscribe': 'resource',
+};
+
+/** Turns a message into a Call; throws when it belongs to no connection, session or era. */
+export function identify(arrival: Arrival, principal: Principal, frame: Frame | undefined, gateway: Gateway): Asked {
+  const settings = gateway.settings();
+  const connection = gateway.connections.get(arrival.connection);
+  const rules = settings.rulebook.connection(arrival.connection);
+  if (connection === undefined || rules === undefined) throw new GatewayError('connection_unknown');
+  const { era, version } =
+    frame === undefined
+      ? ({ era: 'legacy', version: undefined } as const)
+      : classify(frame, arrival.headers, arrival.rawHeaders);
+  const session = era === 'legacy' ? findSession(arrival, principal, frame, connection, gateway) : undefined;
+  if (session !== undefined && frame?.kind === 'request' && session.flights.has(idKey(frame.id!))) {
+    throw new GatewayError('duplicate_request');
+  }
+  return {
+    arrival,
+    principal,
+    frame,
+    era,
+    version: version ?? session?.version,
+    connection,
+    settings,
+    rulebook: settings.rulebook,
+    rules,
+    session,
+    call: toCall(connection.name, arrival, frame),
+    facts: {},
+    methodKnown:
+      frame === undefined ||
+      frame.kind === 'response' ||
+      knownMethod(era, frame) ||
+      connection.methods.includes(frame.method ?? ''),
+    through: undefined,
+  };
+}
+
+function findSession(
+  arrival: Arrival,
+  principal: Principal,
+  frame: Frame | undefined,
+  connection: Connection,
+  gateway: Gateway,
+): WireSession | undefined {
+  const id = arrival.headers['mcp-session-id'];
+  if (frame?.method === 'initialize') return undefined;
+  if (typeof id !== 'string') {
+    if (frame === undefined || connection.transport === 'stdio') throw new GatewayError('session_missing');
+    return undefined;
+  }
+  const session = gateway.sessions.find(id, connection.name, principal, gateway.now());
+  if (session === undefined) throw new GatewayError('session_unknown');
+  return session;
+}
+
+function toCall(connection: string, arrival: Arrival, frame: Frame | undefined): Call {
+  const method = frame === undefined ? arrival.httpMethod : (frame.method ?? 'response');
+  const params = member(frame?.value, frame?.kind === 'response' ? 'result' : 'params');
+  const kind = KINDS[method] ?? 'protocol';
+  const nameMember = kind === 'resource' ? 'uri' : 'name';
+  const name = kind === 'protocol' ? '' : member(params, nameMember);
+  if (typeof name !== 'string') throw new GatewayError('arguments_invalid', `params.${nameMember} must be a string`);
+  const args = kind === 'tool' || kind === 'prompt' ? member(params, 'arguments') : params;
+  return {
+    connection,
+    kind,
+    method,
+    name,
+    arguments: args ?? {},
+    text: frame === undefined ? '{}' : textOf(frame),
+    annotations: UNKNOWN_TOOL,
+  };
+}
+
+/** What a rule reads of a message: its params; of an answer the whole text. */
+function textOf(frame: Frame): string {
+  if (frame.kind === 'response') return frame.text;
+  const span = memberSpan(frame.text, 0, 'params');
+  if (span !== undefined) return frame.text.slice(span.start, span.end);
+  // Params spelt with escapes: nothing may be overlooked, so everything is read.
+  return Object.hasOwn(frame.value, 'params') ? frame.text : '{}';
+}
+
+export function member(value: Json | undefined, key: string): Json | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return Object.hasOwn(value, key) ? (value as JsonObject)[key] : undefined;
+}

@@ -1,0 +1,73 @@
+import { decodeString, find, parseTree, type ArrayNode, type Node } from '../policies/json/tree.ts';
+import { splice, type Edit } from '../policies/json/splice.ts';
+import type { ListedKind } from '../policies/rulebook.ts';
+import { companionTools } from './companions.ts';
+import type { Exchange } from './exchange.ts';
+import type { Catalog } from './forward/catalog.ts';
+import type { Frame } from './types.ts';
+import { withText } from './wire/frame.ts';
+
+interface List {
+  readonly member: string;
+  readonly kind: ListedKind;
+  /** The member of an item that names it. */
+  readonly name: string;
+}
+
+const LISTS: Readonly<Record<string, List>> = {
+  'tools/list': { member: 'tools', kind: 'tool', name: 'name' },
+  'prompts/list': { member: 'prompts', kind: 'prompt', name: 'name' },
+  'resources/list': { member: 'resources', kind: 'resource', name: 'uri' },
+  'resources/templates/list': { member: 'resourceTemplates', kind: 'resource', name: 'uriTemplate' },
+};
+
+/**
+ * Makes a list what its caller may see: hidden items are cut out, companion tools added at the end of the last page, and a
+ * list that depends on the caller is private to caches (duty K-03). Everything else keeps its bytes.
+ */
+export function governList(exchange: Exchange, frame: Frame): Frame {
+  const { asked } = exchange;
+  const { rules, principal, connection, call } = asked;
+  if (frame.kind !== 'response' || principal.authenticatedBy === 'system') return frame;
+  const list = Object.hasOwn(LISTS, call.method) ? LISTS[call.method] : undefined;
+  const filters = rules.filters(principal);
+  const personal = filters || rules.holds || rules.inspects;
+  if (list === undefined && !(personal && asked.era === 'modern')) return frame;
+  if (!personal) return frame;
+  const { text } = frame;
+  const result = find(parseTree(text), 'result');
+  const edits: Edit[] = [];
+  const items = list === undefined ? undefined : find(result, list.member);
+  if (list !== undefined && items?.type === 'array') {
+    const kept = filters
+      ? items.items.filter((item) => rules.sees(list.kind, nameOf(text, item, list), principal))
+      : items.items;
+    const added =
+      list.kind === 'tool' &&
+      rules.holds &&
+      connection.transport !== 'gateway' &&
+      find(result, 'nextCursor') === undefined
+        ? companionTools(catalogNow(exchange))
+        : [];
+    if (kept.length !== items.items.length || added.length > 0) edits.push(rewrite(text, items, kept, added));
+  }
+  const scope = find(result, 'cacheScope');
+  if (scope !== undefined) edits.push({ start: scope.start, end: scope.end, text: '"private"' });
+  return edits.length === 0 ? frame : withText(frame, splice(text, edits));
+}
+
+function catalogNow(exchange: Exchange): Catalog | undefined {
+  const catalog = exchange.gateway.catalogs.get(exchange.asked.connection);
+  return catalog instanceof Promise ? undefined : catalog;
+}
+
+/** An item without a readable name cannot be called by name: it counts as named '' and the rules decide. */
+function nameOf(text: string, item: Node, list: List): string {
+  const name = find(item, list.name);
+  return name?.type === 'string' ? decodeString(text, name.start, name.end) : '';
+}
+
+function rewrite(text: string, array: ArrayNode, kept: readonly Node[], added: readonly string[]): Edit {
+  const items = [...kept.map((item) => text.slice(item.start, item.end)), ...added];
+  return { start: array.start, end: array.end, text: `[${items.join(',')}]` };
+}

@@ -1,0 +1,150 @@
+import { hkdfSync } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { compileRulebook } from '../policies/compile.ts';
+import type { Rulebook } from '../policies/rulebook.ts';
+import { openRecorder } from '../recorder/recorder.ts';
+import { createRefusals } from '../recorder/refusals.ts';
+import { derivePublicUrl, type Config } from './config.ts';
+import { isLoopback } from './config/formats.ts';
+import { loadMasterKey } from './config/master-key.ts';
+import { createConnections } from './connections.ts';
+import { CookieSeal } from './console/cookie.ts';
+import { execute } from './execute.ts';
+import { Catalogs } from './forward/catalog.ts';
+import type { Ask } from './forward/client.ts';
+import { createGatewayUpstream } from './forward/gateway.ts';
+import { WireSessions } from './forward/sessions.ts';
+import type { Gateway, Settings } from './gateway.ts';
+import { createIdentities } from './identities.ts';
+import type { Log } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { handle } from './pipeline.ts';
+import { Recordings } from './recordings.ts';
+import { createServer } from './server.ts';
+import { keepHouse } from './upkeep.ts';
+import { readVersion } from './version.ts';
+import { Waiters } from './waiters.ts';
+import { FRAME_LIMITS } from './wire/frame.ts';
+
+export interface PortcullisOptions {
+  /** `tool`: a short-lived process beside the gateway, which serves nobody and asks no identity provider. */
+  readonly role?: 'gateway' | 'tool';
+  readonly clock?: () => number;
+}
+
+/** A gateway that was put together. It serves when `listen` resolved; `close` ends it without losing a record. */
+export interface Portcullis {
+  readonly gateway: Gateway;
+  /** Starts to serve; resolves with the URL on which it does. */
+  listen(): Promise<string>;
+  /** Swaps rules and hold settings as one; a call in work keeps those it began with. */
+  apply(config: Config): void;
+  close(): Promise<void>;
+}
+
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+/** Hosts that a Host header may name: the public one, those configured, and loopback names where only loopback can reach us. */
+function hostsOf({ server }: Config): readonly string[] {
+  const own = new URL(server.publicUrl);
+  return [own.host, own.hostname, ...server.allowedHosts, ...(isLoopback(server.listen.host) ? LOOPBACK : [])];
+}
+
+/** The composition root: makes every part once and hands each what it needs. */
+export async function createPortcullis(config: Config, log: Log, options: PortcullisOptions = {}): Promise<Portcullis> {
+  const { role = 'gateway', clock = Date.now } = options;
+  const keys = loadMasterKey(config);
+  const settingsOf = (from: Config, rulebook: Rulebook): Settings => ({
+    rulebook,
+    hold: from.hold,
+    allowedOrigins: from.server.allowedOrigins,
+  });
+  let settings = settingsOf(config, compileRulebook(config.rules));
+  const recorder = await openRecorder({
+    path: config.recorder.path,
+    durability: config.recorder.durability,
+    journalLimit: config.recorder.journalLimitBytes,
+    version: readVersion(),
+    masterKey: keys.master,
+    previousKeys: keys.previous,
+    primary: role === 'gateway',
+  });
+  const metrics = createMetrics();
+  const waiters = new Waiters(recorder.reviews);
+  const ask: Ask = (arrival) => handle(arrival, gateway);
+  const { listen } = config.server;
+  const publicUrl = config.server.publicUrl;
+  const identities = await createIdentities(role === 'gateway' ? config : { ...config, auth: { ...config.auth, oidc: undefined } }, recorder, publicUrl, log);
+  const own = createGatewayUpstream({
+    recorder,
+    waiters,
+    now: clock,
+    hold: () => settings.hold,
+    publicUrl,
+    execute: (review, owner, address) => execute(gateway, ask, review, owner, address),
+  });
+  const gateway: Gateway = {
+    authenticate: identities.authenticate,
+    recorder,
+    refusals: createRefusals(recorder),
+    connections: createConnections(config, own, log),
+    sessions: new WireSessions({ idleMs: 30 * 60_000, most: 100_000 }),
+    recordings: new Recordings(),
+    catalogs: new Catalogs(ask, clock, log),
+    waiters,
+    metrics,
+    log,
+    frameLimits: FRAME_LIMITS,
+    publicUrl,
+    allowedHosts: hostsOf(config),
+    messageSize: config.server.messageSizeBytes,
+    bodyTimeoutMs: config.server.bodyTimeoutMs,
+    challengeFor: () => ({ scopes: config.auth.oidc?.requiredScopes ?? [] }),
+    now: clock,
+    settings: () => settings,
+  };
+  metrics.readFrom({
+    holdsWaiting: () => waiters.size,
+    sessionsOpen: () => gateway.sessions.size,
+    storeTrouble: () => recorder.trouble() !== undefined,
+  });
+  metrics.rulebookLoaded(settings.rulebook.revision);
+  if (role === 'gateway') await recorder.append({ type: 'rules.loaded', at: clock(), revision: settings.rulebook.revision });
+  const stopHouse = role === 'gateway' ? keepHouse(gateway) : (): void => undefined;
+  const seal = new CookieSeal(
+    Buffer.from(hkdfSync('sha256', keys.master, '', 'console cookie', 32)),
+    publicUrl.startsWith('https:'),
+  );
+  const app = createServer({
+    gateway,
+    seal,
+    maxInFlight: config.server.maxInFlight,
+    trustedProxies: config.server.trustedProxies,
+    troubles: () => [recorder.trouble(), identities.trouble()].filter((trouble) => trouble !== undefined),
+  });
+  return {
+    gateway,
+    async listen() {
+      await app.listen({ host: listen.host, port: listen.port });
+      return derivePublicUrl({ host: listen.host, port: (app.server.address() as AddressInfo).port });
+    },
+    apply(next) {
+      settings = settingsOf(next, compileRulebook(next.rules));
+      metrics.rulebookLoaded(settings.rulebook.revision);
+      // The swap stands whether or not the note of it can be written now: calls carry the revision themselves.
+      recorder
+        .append({ type: 'rules.loaded', at: clock(), revision: settings.rulebook.revision })
+        .catch((fault: unknown) => {
+          log.error({ err: fault }, 'the change of rules could not be recorded');
+        });
+    },
+    async close() {
+      stopHouse();
+      waiters.close();
+      await app.close();
+      await Promise.all([...gateway.connections.values()].map((connection) => connection.upstream.close()));
+      await identities.close();
+      await recorder.close();
+    },
+  };
+}

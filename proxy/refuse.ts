@@ -1,0 +1,37 @@
+import type { Outcome } from '../recorder/types.ts';
+import { GatewayError, type ErrorCode } from './errors.ts';
+import type { Gateway } from './gateway.ts';
+import { challenge } from './identity/challenge.ts';
+import type { Arrival } from './types.ts';
+
+/** Headers of a refusal: how to authenticate, where a different token would help. */
+export function challengeHeaders(
+  error: GatewayError,
+  arrival: Arrival,
+  gateway: Gateway,
+): Readonly<Record<string, string>> {
+  if (error.row.http !== 401 && error.code !== 'scope_insufficient') return {};
+  return { 'www-authenticate': challenge(error, gateway.challengeFor(arrival.route)) };
+}
+
+/** How an exchange ended that this error ended. */
+export function outcomeOf(code: ErrorCode): Outcome {
+  switch (code) {
+    case 'review_pending':
+      return 'pending';
+    case 'upstream_unreachable':
+    case 'credential_unavailable':
+      return 'unreachable';
+    case 'upstream_lost':
+    case 'upstream_timeout':
+    case 'record_lost':
+      return 'unknown';
+    case 'internal':
+    case 'upstream_invalid':
+    case 'upstream_refused':
+    case 'session_unknown':
+      return 'failed';
+    default:
+      return 'denied';
+  }
+}

@@ -1,0 +1,50 @@
+import Fastify, { type FastifyInstance } from 'fastify';
+import { createAddressOf } from './address.ts';
+import { consoleDoor } from './console/door.ts';
+import type { CookieSeal } from './console/cookie.ts';
+import { mcpDoor } from './doors/mcp.ts';
+import { restDoor } from './doors/rest.ts';
+import { GatewayError } from './errors.ts';
+import type { Gateway } from './gateway.ts';
+import { opsDoor } from './ops.ts';
+
+export interface ServerOptions {
+  readonly gateway: Gateway;
+  readonly seal: CookieSeal;
+  readonly maxInFlight: number;
+  readonly trustedProxies: readonly string[];
+  /** What keeps the gateway from being ready, in sentences; empty when it is. */
+  readonly troubles: () => readonly string[];
+}
+
+/** The HTTP server with all its doors. It decides nothing: each door turns a request into an Arrival for the pipeline. */
+export function createServer(options: ServerOptions): FastifyInstance {
+  const { gateway, seal, maxInFlight } = options;
+  const addressOf = createAddressOf(options.trustedProxies);
+  const app = Fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 200 },
+    http: { maxHeaderSize: 65_536 },
+  });
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send(said(new GatewayError('route_unknown', request.url.split('?')[0]))),
+  );
+  app.setErrorHandler((fault: Error & { statusCode?: number }, _request, reply) => {
+    const status = fault.statusCode ?? 500;
+    if (status >= 500) gateway.log.error({ err: fault }, 'a request failed unexpectedly');
+    const error =
+      status === 413 ? 'too_large' : status === 415 ? 'media_type' : status < 500 ? 'invalid_request' : 'internal';
+    return reply.code(status).send(said(new GatewayError(error, status < 500 ? 'the request was not accepted' : '')));
+  });
+  mcpDoor(app, { gateway, maxInFlight, addressOf });
+  restDoor(app, gateway, addressOf);
+  consoleDoor(app, { gateway, seal, addressOf });
+  opsDoor(app, { metrics: gateway.metrics, troubles: options.troubles });
+  return app;
+}
+
+function said(error: GatewayError): { error: { code: string; message: string; remedy: string } } {
+  return { error: { code: error.code, message: error.message, remedy: error.row.remedy } };
+}

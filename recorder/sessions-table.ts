@@ -1,0 +1,111 @@
+import { CANONICAL_HEADER } from './chain.ts';
+import type { Db } from './store.ts';
+import type { Entry, ExchangeRecord, SessionFilter, SessionSummary } from './types.ts';
+
+type Of<T extends Entry['type']> = Extract<Entry, { type: T }>;
+
+interface SessionRow {
+  readonly id: string;
+  readonly opening: Buffer;
+  readonly closed_at: number | null;
+  readonly exchanges: number;
+}
+
+interface ExchangeRow {
+  readonly id: string;
+  readonly opening: Buffer;
+  readonly closing: Buffer | null;
+  readonly request: Buffer | null;
+  readonly response: Buffer | null;
+}
+
+interface MessageRow {
+  readonly canonical: Buffer;
+  readonly body: Buffer | null;
+}
+
+const LIST_LIMIT = 1000;
+
+const SUMMARY = `SELECT s.id, o.canonical AS opening, c.at AS closed_at,
+    (SELECT count(*) FROM exchanges x WHERE x.session = s.id) AS exchanges
+  FROM sessions s JOIN entries o ON o.id = s.opened LEFT JOIN entries c ON c.id = s.closed`;
+
+const FILTER = `WHERE (:connection IS NULL OR s.connection = :connection)
+  AND (:issuer IS NULL OR (s.issuer = :issuer AND s.subject = :subject))`;
+
+/** What is shown is read out of the entries themselves; the columns beside them only find it. */
+const entryOf = <T extends Entry['type']>(canonical: Buffer): Of<T> =>
+  JSON.parse(canonical.toString('utf8', CANONICAL_HEADER)) as Of<T>;
+
+/** Reads sessions and their exchanges. */
+export class SessionsTable {
+  readonly #db: Db;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  list({ owner, connection, limit, offset }: SessionFilter): { total: number; items: SessionSummary[] } {
+    const filter = { connection: connection ?? null, issuer: owner?.issuer ?? null, subject: owner?.subject ?? null };
+    const total = this.#db.prepare(`SELECT count(*) FROM sessions s ${FILTER}`).pluck().get(filter) as number;
+    const rows = this.#db
+      .prepare(`${SUMMARY} ${FILTER} ORDER BY s.opened DESC LIMIT :limit OFFSET :offset`)
+      .all({ ...filter, limit: Math.min(limit ?? 100, LIST_LIMIT), offset: offset ?? 0 }) as SessionRow[];
+    return { total, items: rows.map(summaryOf) };
+  }
+
+  get(id: string): SessionSummary | undefined {
+    const row = this.#db.prepare(`${SUMMARY} WHERE s.id = ?`).get(id) as SessionRow | undefined;
+    return row === undefined ? undefined : summaryOf(row);
+  }
+
+  exchanges(id: string): ExchangeRecord[] {
+    const rows = this.#db
+      .prepare(
+        `SELECT x.id, o.canonical AS opening, c.canonical AS closing, q.body AS request, a.body AS response
+         FROM exchanges x JOIN entries o ON o.id = x.opened LEFT JOIN entries c ON c.id = x.closed
+           LEFT JOIN bodies q ON q.entry = x.opened LEFT JOIN bodies a ON a.entry = x.closed
+         WHERE x.session = ? ORDER BY x.opened`,
+      )
+      .all(id) as ExchangeRow[];
+    const messages = this.#db.prepare<[string], MessageRow>(
+      `SELECT e.canonical, b.body FROM messages m JOIN entries e ON e.id = m.entry LEFT JOIN bodies b ON b.entry = m.entry
+       WHERE m.exchange = ? ORDER BY m.entry`,
+    );
+    return rows.map((row) => exchangeOf(row, messages.all(row.id)));
+  }
+}
+
+function summaryOf(row: SessionRow): SessionSummary {
+  const { id, connection, principal, client, protocol, at } = entryOf<'session.opened'>(row.opening);
+  return {
+    id,
+    connection,
+    principal,
+    ...(client === undefined ? {} : { client }),
+    ...(protocol === undefined ? {} : { protocol }),
+    openedAt: at,
+    ...(row.closed_at === null ? {} : { closedAt: row.closed_at }),
+    exchanges: row.exchanges,
+  };
+}
+
+function exchangeOf(row: ExchangeRow, messages: readonly MessageRow[]): ExchangeRecord {
+  const { type: _, at: openedAt, ...opened } = entryOf<'exchange.opened'>(row.opening);
+  return {
+    ...opened,
+    openedAt,
+    ...(row.closing === null ? { findings: opened.decision.findings } : outcomeOf(row.closing)),
+    ...(row.request === null ? {} : { request: row.request.toString() }),
+    ...(row.response === null ? {} : { response: row.response.toString() }),
+    messages: messages.map(({ canonical, body }) => {
+      const { at, direction } = entryOf<'exchange.message'>(canonical);
+      return { at, direction, body: body?.toString() ?? '' };
+    }),
+  };
+}
+
+function outcomeOf(closing: Buffer): Omit<Of<'exchange.closed'>, 'type' | 'at' | 'id'> & { closedAt: number } {
+  const { type: _, at: closedAt, id: __, ...closed } = entryOf<'exchange.closed'>(closing);
+  return { ...closed, closedAt };
+}
