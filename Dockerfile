@@ -9,7 +9,6 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY proxy proxy
 COPY policies policies
 COPY recorder recorder
-COPY examples examples
 RUN npm run build
 # What tools and tests need stays behind, and so does the Node that npm brings for machines with an older one.
 RUN npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund

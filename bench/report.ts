@@ -121,7 +121,8 @@ ${sections.join('\n\n')}
 - **Load**: each connection sends a 2026-07-28 \`tools/call\` of 300 bytes as soon as the answer to the last one is complete (closed loop), so
   latency and throughput are two sides of one number. Every answer is checked: status 200, the right length, the right beginning; all else is an error.
 - **calls/s, p50, p99**: medians over the repeats. Within a repeat the rows take turns and every repeat starts with another row, so that what the
-  machine does beside is spread over all of them. Each repeat starts every program anew.
+  machine does beside is spread over all of them. Each repeat starts every program anew and
+  warms it up.
 - **of direct, of nginx, of bare**: throughput as a share of that row's.
 - **CPU µs/call**: user and system time of the row's processes, all threads and children included, divided by the calls. It is read when the
   processes have become quiet, so what the recorder puts off until after the answer is counted. It is the steadiest figure of all and the one to compare.
@@ -225,5 +226,5 @@ function median(values: number[]): number | undefined {
 
 function minutes(run: Run): number {
   const blocks = run.repeats * run.rows.length * run.sizes.length * run.concurrencies.length;
-  return (blocks * (run.seconds + 0.6) + run.repeats * run.rows.length * 3) / 60;
+  return (blocks * (run.seconds + 0.6) + run.repeats * run.rows.length * 6) / 60;
 }

@@ -78,7 +78,7 @@ function weigh(root: unknown, located: (message: string, position: number) => Ru
 interface MacroCall {
   readonly ast: unknown;
   readonly args: readonly Syntax[];
-  readonly receiver?: Syntax;
+  readonly receiver?: Syntax | null;
 }
 interface Checker {
   check(node: Syntax, context: unknown): { readonly kind: string };
@@ -90,7 +90,7 @@ interface Evaluator {
 
 /** `text.search("pattern")` and `search(text, "pattern")`: the pattern is compiled here, when the rule is loaded. */
 function searchMacro(call: MacroCall): object {
-  const [subject, literal] = call.receiver === undefined ? [call.args[0], call.args[1]] : [call.receiver, call.args[0]];
+  const [subject, literal] = call.receiver ? [call.receiver, call.args[0]] : [call.args[0], call.args[1]];
   if (subject === undefined || literal?.op !== 'value' || typeof literal.args !== 'string') {
     throw new RuleFault('the pattern of search() must be written out as a text', literal?.start ?? 0);
   }

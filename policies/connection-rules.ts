@@ -11,6 +11,12 @@ import type { Call, Decision, Facts, Principal, Verdict } from './types.ts';
 
 const ALLOWED: Decision = { action: 'allow', findings: [] };
 
+/** What no record may hold, whatever the rules say. */
+const EVERYTHING: MaskingDocument = {
+  name: 'record',
+  supported_entity_types: [{ name: 'ALL', entity_types: BUILT_IN_TYPES }],
+};
+
 /** Compiles the rules that apply to one connection. Throws a RuleFault when one does not compile. */
 export function compileConnection(connection: ConnectionDocument, documents: RuleDocuments): ConnectionRules {
   const guardrails = documents.guardrails.filter((rule) => binds(rule, connection));
@@ -23,7 +29,7 @@ export function compileConnection(connection: ConnectionDocument, documents: Rul
   const output = compileGuardrails(guardrails, 'output');
   const approvals = compileApprovals(connection.name, approvalRules);
   const masker = masking.length > 0 ? createMasker(masking) : undefined;
-  const redactor = createMasker([...masking, everything(masking)]);
+  const redactor = createMasker([...masking, EVERYTHING]);
   const value = new ConnectionValue(connection);
 
   const decide = (call: Call, who: Principal, facts: Facts): Decision => {
@@ -60,14 +66,5 @@ export function compileConnection(connection: ConnectionDocument, documents: Rul
     decide,
     inspect,
     redact: (json) => redactor.mask(json).json,
-  };
-}
-
-/** What no record may hold: every built-in type, and whatever the connection's own rules name. */
-function everything(masking: readonly MaskingDocument[]): MaskingDocument {
-  return {
-    name: 'record',
-    supported_entity_types: [{ name: 'ALL', entity_types: BUILT_IN_TYPES }],
-    custom_entity_types: masking.flatMap((document) => document.custom_entity_types ?? []),
   };
 }

@@ -39,32 +39,37 @@ const MIN_HEX = 16;
 
 /** The traits of a text, in one pass. */
 export function traitsOf(text: string): number {
+  const { length } = text;
   let traits = 0;
   let start = 0;
   let upper = 0;
   let digit = 0;
-  for (let i = 0; i <= text.length; i += 1) {
+  // Not a character more: what charCodeAt says of the end would make every code of the loop a floating-point number.
+  for (let i = 0; i < length; i += 1) {
     const code = text.charCodeAt(i);
-    const kind = code < 128 ? CLASS[code] : i < text.length ? EXOTIC : OTHER;
+    const kind = code < 128 ? (CLASS[code] as number) : EXOTIC;
     if (kind === LOWER) continue;
     if (kind === UPPER) {
       upper += 1;
-    } else if (kind === DIGIT) {
-      digit += 1;
-    } else {
-      if (i - start >= MIN_PADDED && suspicious(text, start, i, upper, digit)) traits |= Trait.run;
-      start = i + 1;
-      upper = 0;
-      digit = 0;
-      if (kind === SPECIAL) traits |= special(text, i, code);
-      else if (kind === EXOTIC) traits |= Trait.exotic;
+      continue;
     }
+    if (kind === DIGIT) {
+      digit += 1;
+      continue;
+    }
+    if (i - start >= MIN_PADDED && suspicious(text, start, i, upper, digit)) traits |= Trait.run;
+    start = i + 1;
+    upper = 0;
+    digit = 0;
+    if (kind === SPECIAL) traits |= special(text, i, code);
+    else if (kind === EXOTIC) traits |= Trait.exotic;
   }
+  if (length - start >= MIN_PADDED && suspicious(text, start, length, upper, digit)) traits |= Trait.run;
   return traits;
 }
 
 function special(text: string, at: number, code: number): number {
-  const next = text.charCodeAt(at + 1);
+  const next = at + 1 < text.length ? text.charCodeAt(at + 1) : 0;
   switch (code) {
     case 0x5c: // \
       return Trait.backslash;
@@ -91,7 +96,7 @@ function suspicious(text: string, start: number, end: number, upper: number, dig
   const length = end - start;
   if (length >= MIN_RUN && (upper >= 3 || (upper > 0 && digit > 0))) return true;
   if (length >= MIN_HEX && digit * 2 >= length) return hexText(text, start, end);
-  return text.charCodeAt(end) === 0x3d && upper > 0 && !/[\w.]/.test(text.charAt(end + 1));
+  return upper > 0 && text[end] === '=' && !/[\w.]/.test(text.charAt(end + 1));
 }
 
 function hexText(text: string, start: number, end: number): boolean {

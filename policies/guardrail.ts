@@ -62,12 +62,14 @@ export function compileGuardrails(documents: readonly GuardrailDocument[], direc
 
   const judge = (json: string, name: string): Judgement => {
     const traits = traitsOf(json);
-    if (isPlain(traits) && (name === '' || json.includes(name) || isPlain(traitsOf(name)))) {
-      if (!gate.mayMatch(json) && (name === '' || json.includes(name) || !gate.mayMatch(name))) return CLEAN;
+    const named = name === '' || json.includes(name);
+    if (isPlain(traits) && (named || isPlain(traitsOf(name)))) {
+      if (!gate.mayMatch(json) && (named || !gate.mayMatch(name))) return CLEAN;
+    } else {
+      const glance = read(json, traits, name, 'fresh');
+      if (glance.complete && !mayMatch(gate, glance.forms)) return CLEAN;
     }
-    const reading = read(json, traits, name);
-    if (reading.complete && !mayMatch(gate, reading.forms)) return CLEAN;
-    return judgeForms(rules, reading, json, direction);
+    return judgeForms(rules, read(json, traits, name, 'all'), json, direction);
   };
   return { empty: false, judge };
 }
@@ -118,7 +120,7 @@ function judgeForms(rules: readonly Rule[], reading: Reading, json: string, dire
 }
 
 function mayMatch(gate: Gate, forms: readonly Form[]): boolean {
-  for (const { text } of batches(forms.filter(({ fresh }) => fresh))) {
+  for (const { text } of batches(forms)) {
     if (gate.mayMatch(text) || (NOT_ASCII.test(text) && gate.mayMatch(lower(text)))) return true;
   }
   return false;

@@ -36,17 +36,21 @@ const OPEN = ~Trait.line;
 /** True when every form of the text's strings stands in the text as it is, so that one scan of the text sees them all. */
 export const isPlain = (traits: number): boolean => (traits & OPEN) === 0;
 
-/** The JSON text itself, each of its strings and keys, the name, and the forms that each may be hiding. `traits` are the text's. */
-export function read(json: string, traits: number, name: string): Reading {
+/**
+ * The JSON text itself, each of its strings and keys, the name, and the forms that each may be hiding. `traits` are the text's.
+ * With `fresh`, only what does not stand in the text anyway: enough to know that a pattern without anchors matches nowhere.
+ */
+export function read(json: string, traits: number, name: string, extent: 'fresh' | 'all'): Reading {
   const length = json.length + name.length;
-  const collector = new Collector(ALLOWANCE + GROWTH * length + Math.min(EXTRA * length, MAX_EXTRA));
+  const budget = ALLOWANCE + GROWTH * length + Math.min(EXTRA * length, MAX_EXTRA);
+  const collector = new Collector(budget, extent === 'all');
   collector.add(WHOLE, json, true);
-  const simple = (traits & OPEN & ~Trait.backslash) === 0;
+  const bland = isBland(traits);
   let token = 0;
   for (const [start, end] of tokens(json)) {
     const text = decodeString(json, start, end);
     const fresh = text.length !== end - start - 2;
-    if (simple && !fresh) collector.add(token, text, false);
+    if (bland && !fresh) collector.add(token, text, false);
     else collector.unfold(token, text, fresh, 0);
     token += 1;
   }
@@ -54,16 +58,22 @@ export function read(json: string, traits: number, name: string): Reading {
   return { forms: collector.forms, complete: collector.complete };
 }
 
+// Nothing but escapes: what has none of them is as it stands.
+const isBland = (traits: number): boolean => (traits & OPEN & ~Trait.backslash) === 0;
+
 class Collector {
   readonly forms: Form[] = [];
   complete = true;
+  readonly #all: boolean;
   #budget: number;
 
-  constructor(budget: number) {
+  constructor(budget: number, all: boolean) {
     this.#budget = budget;
+    this.#all = all;
   }
 
   add(token: number, text: string, fresh: boolean): void {
+    if (!fresh && !this.#all) return;
     this.#budget -= text.length;
     if (this.#budget < 0) this.complete = false;
     else this.forms.push({ token, text, fresh });
@@ -73,16 +83,15 @@ class Collector {
     if (!this.complete) return;
     this.add(token, text, fresh);
     const traits = traitsOf(text);
-    if (traits === 0 && !startsJson(text)) return;
     const plain = (traits & Trait.exotic) === 0 ? text : this.#normal(token, text);
     if (plain !== text || (traits & (Trait.block | Trait.line)) !== 0) {
       for (const form of withoutComments(plain)) this.add(token, form, true);
     }
     if (depth === MAX_UNFOLDING) return;
-    const inner = encoded(text, traits);
+    const inner = this.#encoded(text, traits);
     if (plain !== text) {
       inner.set(hiddenText(text), true);
-      for (const [form, isFresh] of encoded(plain, traitsOf(plain))) inner.set(form, isFresh);
+      for (const [form, isFresh] of this.#encoded(plain, traitsOf(plain))) inner.set(form, isFresh);
     }
     for (const known of ['', text, plain]) inner.delete(known);
     for (const [form, isFresh] of inner) this.unfold(token, form, isFresh, depth + 1);
@@ -95,29 +104,30 @@ class Collector {
     if (latin !== plain) this.add(token, latin, true);
     return plain;
   }
-}
 
-/** What the text's encodings stand for, and whether that is more than a piece of the text. */
-function encoded(text: string, traits: number): Map<string, boolean> {
-  const inner = new Map<string, boolean>();
-  if (startsJson(text)) {
-    for (const [start, end] of tokens(text)) {
-      const raw = text.slice(start + 1, end - 1);
-      const escaped = raw.includes('\\');
-      inner.set(escaped ? unescaped(raw) : raw, escaped);
+  /** What the text's encodings stand for, and whether that is more than a piece of the text. */
+  #encoded(text: string, traits: number): Map<string, boolean> {
+    const inner = new Map<string, boolean>();
+    if (STARTS_JSON.test(text) && (this.#all || (traits & OPEN) !== 0)) {
+      const bland = isBland(traits);
+      for (const [start, end] of tokens(text)) {
+        const raw = text.slice(start + 1, end - 1);
+        const escaped = (traits & Trait.backslash) !== 0 && raw.includes('\\');
+        if (escaped || this.#all || !bland) inner.set(escaped ? unescaped(raw) : raw, escaped);
+      }
     }
+    if ((traits & Trait.backslash) !== 0) inner.set(unescaped(text), true);
+    if ((traits & Trait.percent) !== 0) {
+      inner.set(percentDecoded(text), true);
+      if (text.includes('+')) inner.set(percentDecoded(text.replaceAll('+', ' ')), true);
+    }
+    if ((traits & Trait.reference) !== 0) inner.set(referencesDecoded(text), true);
+    if ((traits & Trait.run) !== 0) for (const run of decodedRuns(text)) inner.set(run, true);
+    return inner;
   }
-  if ((traits & Trait.backslash) !== 0) inner.set(unescaped(text), true);
-  if ((traits & Trait.percent) !== 0) {
-    inner.set(percentDecoded(text), true);
-    if (text.includes('+')) inner.set(percentDecoded(text.replaceAll('+', ' ')), true);
-  }
-  if ((traits & Trait.reference) !== 0) inner.set(referencesDecoded(text), true);
-  if ((traits & Trait.run) !== 0) for (const run of decodedRuns(text)) inner.set(run, true);
-  return inner;
 }
 
-const startsJson = (text: string): boolean => /^\s*[[{"]/.test(text);
+const STARTS_JSON = /^\s*[[{"]/;
 
 /** The spans of a JSON text's strings and keys, quotes included, in their order. */
 function* tokens(json: string): Generator<readonly [start: number, end: number]> {

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../policies/types.ts';
-import { ERRORS, GatewayError, type ErrorCode } from './errors.ts';
+import { GatewayError, type ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Asked } from './identify.ts';
 import type { Frame, Reply } from './types.ts';
@@ -26,6 +26,10 @@ export function denialFrame(
     ...(exchange === undefined ? {} : { exchange_id: exchange }),
     remedy,
   };
+  if (error.code === 'review_pending' && asked?.frame?.method === 'tools/call' && id !== undefined) {
+    const envelope = error.data as JsonObject;
+    return toolResult(id, JSON.stringify(envelope), asked, { isError: true, _meta: { 'portcullis/pending': envelope } });
+  }
   if (isPolicy(error) && asked?.frame?.method === 'tools/call' && id !== undefined) {
     const text = `${error.message}\n\nWhat you can do: ${remedy}`;
     return toolResult(id, text, asked, { isError: true, _meta: { 'portcullis/denial': data } });
@@ -65,8 +69,4 @@ export function refusalReply(
   const frame = denialFrame(error, asked, id, exchange?.id);
   if (exchange?.streaming === true) return { status: 200, mode: 'sse', headers: {}, outbound: [{ frame }] };
   return { status: statusOf(error, asked), mode: 'json', headers, outbound: [{ frame }] };
-}
-
-export function sentence(code: ErrorCode): string {
-  return ERRORS[code].sentence;
 }

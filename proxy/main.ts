@@ -83,10 +83,11 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     publicUrl,
     execute: (review, owner, address) => execute(gateway, ask, review, owner, address),
   });
+  const refusals = createRefusals(recorder);
   const gateway: Gateway = {
     authenticate: identities.authenticate,
     recorder,
-    refusals: createRefusals(recorder),
+    refusals,
     connections: createConnections(config, own, log),
     sessions: new WireSessions({ idleMs: 30 * 60_000, most: 100_000 }),
     recordings: new Recordings(),
@@ -144,6 +145,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
       await app.close();
       await Promise.all([...gateway.connections.values()].map((connection) => connection.upstream.close()));
       await identities.close();
+      refusals.flush();
       await recorder.close();
     },
   };

@@ -8,9 +8,8 @@ import type { Gateway } from './gateway.ts';
 import { Gone, hold } from './hold.ts';
 import { identify, type Asked } from './identify.ts';
 import { inspect } from './inspect.ts';
-import { challengeHeaders, outcomeOf } from './refuse.ts';
+import { challengeHeaders, idOf, outcomeOf } from './refuse.ts';
 import type { Arrival, Frame, Reply } from './types.ts';
-import { FrameFault } from './wire/frame.ts';
 
 /** How far a message came: what a refusal may say of it. */
 interface Progress {
@@ -64,7 +63,7 @@ async function refuse(
   if (exchange === undefined)
     gateway.refusals.note({ code: error.code, address, route: arrival.route, at: gateway.now() });
   gateway.metrics.refused(error.code);
-  const id = progress.frame?.id ?? (fault instanceof FrameFault ? fault.id : undefined);
+  const id = idOf(progress.frame, fault);
   const reply = refusalReply(error, asked, id, exchange, challengeHeaders(error, arrival, gateway));
   const frame = reply.outbound.flatMap((out) => ('frame' in out ? [out.frame] : []))[0];
   try {

@@ -2,7 +2,8 @@ import type { Outcome } from '../recorder/types.ts';
 import { GatewayError, type ErrorCode } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import { challenge } from './identity/challenge.ts';
-import type { Arrival } from './types.ts';
+import type { Arrival, Frame } from './types.ts';
+import { FrameFault } from './wire/frame.ts';
 
 /** Headers of a refusal: how to authenticate, where a different token would help. */
 export function challengeHeaders(
@@ -12,6 +13,12 @@ export function challengeHeaders(
 ): Readonly<Record<string, string>> {
   if (error.row.http !== 401 && error.code !== 'scope_insufficient') return {};
   return { 'www-authenticate': challenge(error, gateway.challengeFor(arrival.route)) };
+}
+
+/** The id that a refusal echoes: only a request has one; a refused answer of the client must not look like an answer to it. */
+export function idOf(frame: Frame | undefined, fault: unknown): string | undefined {
+  if (frame === undefined) return fault instanceof FrameFault ? fault.id : undefined;
+  return frame.kind === 'request' ? frame.id : undefined;
 }
 
 /** How an exchange ended that this error ended. */

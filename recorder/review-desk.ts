@@ -107,7 +107,8 @@ export class ReviewDesk {
   }
 
   message(id: string): Buffer {
-    if (this.#table.row(id)?.state !== 'PROCESSING') throw new Error(`the review ${id} is not being executed`);
+    const state = this.#table.row(id)?.state;
+    if (state !== 'APPROVED' && state !== 'PROCESSING') throw new Error(`the review ${id} is not being executed`);
     const message = this.#table.openSealed(id, 'message', this.#keys);
     if (message === undefined) throw new Error(`the message of the review ${id} is gone`);
     return message;

@@ -159,7 +159,7 @@ export interface Reviews {
   move(id: string, from: ReviewState, to: ReviewState, change: ReviewChange): Promise<Review | undefined>;
   /** Adds a vote that does not decide yet, when the state is PENDING and this person has not voted; undefined otherwise. */
   vote(id: string, vote: Vote): Promise<Review | undefined>;
-  /** The sealed message of a review in PROCESSING. */
+  /** The exact bytes of a review in APPROVED or PROCESSING: for the execution step alone. */
   message(id: string): Promise<Buffer>;
   /** Takes the waiting masked result, once. */
   takeResult(id: string): Promise<Buffer | undefined>;

@@ -31,6 +31,9 @@ export class ChainAudit {
   readonly heads = new Map<string, Head>();
   readonly #db: Db;
   readonly #complain: Complain;
+  /** Last entry of each writer that another writer's first entry names. */
+  readonly #namedHeads = new Map<string, number>();
+  #lastId = 0;
   #bodies = 0;
   #salts = 0;
 
@@ -69,13 +72,17 @@ export class ChainAudit {
         .get();
       this.#complain('forged', `${table} row ${String(orphan)}`, 'belongs to no entry');
     }
-    const writers = this.#db.prepare('SELECT id, seq, hash FROM writers ORDER BY number').all() as {
+    const writers = this.#db.prepare('SELECT id, seq, hash, named FROM writers ORDER BY number').all() as {
       id: string;
       seq: number;
       hash: Buffer;
+      named: number;
     }[];
-    for (const { id, seq, hash } of writers) {
+    for (const { id, seq, hash, named } of writers) {
       const head = this.heads.get(id);
+      if (named !== (this.#namedHeads.get(id) === head?.seq ? 1 : 0)) {
+        this.#complain('altered', `writer ${id}`, 'it is not said rightly whether a later writer names its last entry');
+      }
       if (head?.seq === seq && head.hash === hash.toString('hex')) continue;
       const behind = (head?.seq ?? 0) < seq;
       this.#complain(
@@ -96,7 +103,10 @@ export class ChainAudit {
     const record = `entry ${link.seq} of writer ${writer}`;
     const hash = sha256Bytes(row.canonical);
     if (!hash.equals(row.hash)) this.#complain('altered', record, 'its bytes do not have the stored hash');
-    this.#follow(row, link, writer, record);
+    if (this.#follow(row, link, writer, record) && row.id !== this.#lastId + 1) {
+      this.#complain('missing', `entry row ${this.#lastId + 1}`, `the next one found is ${row.id}, ${record}`);
+    }
+    this.#lastId = row.id;
     this.heads.set(writer, { seq: link.seq, hash: row.hash.toString('hex') });
     const entry = this.#parse(link, record);
     if (entry === undefined) return undefined;
@@ -106,7 +116,8 @@ export class ChainAudit {
     return { id: row.id, entry, body: row.body ?? undefined };
   }
 
-  #follow(row: EntryRow, link: Link, writer: string, record: string): void {
+  /** False when the entry is not the one that was to come; then that has been said. */
+  #follow(row: EntryRow, link: Link, writer: string, record: string): boolean {
     const last = this.heads.get(writer);
     const expected = (last?.seq ?? 0) + 1;
     if (link.seq === expected) {
@@ -114,7 +125,7 @@ export class ChainAudit {
       if (link.previous.toString('hex') !== previous) {
         this.#complain('altered', record, 'it does not follow from the entry before it');
       }
-      return;
+      return true;
     }
     const elsewhere = this.#db
       .prepare('SELECT count(*) FROM entries WHERE writer = ? AND seq = ? AND id <> ?')
@@ -123,6 +134,7 @@ export class ChainAudit {
     if (link.seq < expected || elsewhere > 0)
       this.#complain('reordered', record, `entry ${expected} was expected here`);
     else this.#complain('missing', `entry ${expected} of writer ${writer}`, `the next one found is ${link.seq}`);
+    return false;
   }
 
   #parse(link: Link, record: string): Entry | undefined {
@@ -148,6 +160,7 @@ export class ChainAudit {
   #named(heads: Readonly<Record<string, string>>, record: string): void {
     for (const [writer, text] of Object.entries(heads)) {
       const head = this.heads.get(writer);
+      if (head !== undefined) this.#namedHeads.set(writer, head.seq);
       if (head === undefined) this.#complain('missing', `writer ${writer}`, `${record} names its entry ${text}`);
       else if (headText(head) !== text) {
         this.#complain(

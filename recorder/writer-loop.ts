@@ -36,6 +36,8 @@ const BATCH = 1000;
 /** Nobody waits for the store, so a small batch may grow for a moment: a transaction for each entry costs four times the CPU. */
 const GATHER_MS = 25;
 const POLL_MS = 1000;
+/** How long a clean stop moves entries; the rest waits in the journal for the next start. */
+const CLOSE_MS = 800;
 const BACK_OFF_MS = [50, 100, 250, 500, 1000] as const;
 const POSITION = 'journal position';
 
@@ -254,7 +256,9 @@ export class WriterLoop {
   #close(call: number): void {
     const { ledger, checkpoints } = this.#tables;
     try {
-      while (this.#move());
+      const deadline = Date.now() + CLOSE_MS;
+      while (this.#move() && Date.now() < deadline);
+      this.#db.pragma('busy_timeout = 100');
       const now = Date.now();
       if (ledger.started) {
         ledger.transact(() => ledger.append({ type: 'writer.stopped', at: now }));

@@ -1,7 +1,6 @@
 import { CONTEXT_OF, VERSION_CONTEXT, mentions } from './context.ts';
-import type { Ask } from './detector.ts';
 import { BUILT_IN_TYPES, CONTEXT_BOOST } from './entities.ts';
-import type { BuiltInType, Sink, Span } from './entities.ts';
+import type { Ask, BuiltInType, Sink, Span } from './entities.ts';
 
 const BEFORE = 64;
 const AFTER = 24;
@@ -52,7 +51,9 @@ export class Collector implements Sink {
     const wanted = CONTEXT_OF[type];
     if (wanted === 0) return score;
     const near =
-      this.#key | mentions(this.#text, Math.max(0, start - BEFORE), start) | mentions(this.#text, end, Math.min(this.#text.length, end + AFTER));
+      this.#key |
+      mentions(this.#text, Math.max(0, start - BEFORE), start) |
+      mentions(this.#text, end, Math.min(this.#text.length, end + AFTER));
     return (near & wanted) === 0 ? score : Math.min(1, score + CONTEXT_BOOST);
   }
 }

@@ -9,7 +9,7 @@ const WORD_BEGINS = `(?<=^|[^\\p{L}\\p{N}]|\\\\[nrtbf])`;
 const WORD_ENDS = `(?!${WORD})`;
 const STARTS_AS_WORD = new RegExp(`^${WORD}`, 'u');
 const ENDS_AS_WORD = new RegExp(`${WORD}$`, 'u');
-const ESCAPED_IN_JSON = /["\\/\x00-\x1f\x7f]/;
+const ESCAPED_IN_JSON = /["\\/]|\p{Cc}/u;
 
 /** An entity that a rule defines itself, compiled. */
 export interface CustomMatcher {
@@ -52,7 +52,11 @@ export interface CustomGate {
 }
 
 /** A gate without false negatives for texts without characters that fold; `escapable` says when escapes are to be minded too. */
-export function compileCustomGate(matchers: readonly CustomMatcher[], lists: readonly string[], folding: Folding): CustomGate {
+export function compileCustomGate(
+  matchers: readonly CustomMatcher[],
+  lists: readonly string[],
+  folding: Folding,
+): CustomGate {
   const sources = matchers.flatMap(({ source }) => source ?? []);
   const words = foldedWords(lists, folding);
   const patterns = sources.length > 0 ? compileGate(sources) : undefined;
@@ -66,7 +70,9 @@ export function compileCustomGate(matchers: readonly CustomMatcher[], lists: rea
 
 /** Longest first, so that an alternation prefers the longer of two words. */
 function foldedWords(words: readonly string[], folding: Folding): readonly string[] {
-  const folded = words.flatMap((word) => [word.normalize('NFC'), word.normalize('NFD')].map((form) => folding.fold(form)?.text ?? form));
+  const folded = words.flatMap((word) =>
+    [word.normalize('NFC'), word.normalize('NFD')].map((form) => folding.fold(form)?.text ?? form),
+  );
   return [...new Set(folded)].filter((word) => word.trim() !== '').toSorted((a, b) => b.length - a.length);
 }
 

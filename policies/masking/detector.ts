@@ -5,7 +5,7 @@ import { compileCustom } from './custom.ts';
 import type { CustomMatcher } from './custom.ts';
 import { DigitGroups } from './digits.ts';
 import { BUILT_IN_TYPES, DEFAULT_THRESHOLD, withoutOverlaps } from './entities.ts';
-import type { BuiltInType, Sink, Span } from './entities.ts';
+import type { Ask, BuiltInType, Sink, Span } from './entities.ts';
 import { Folding } from './fold.ts';
 import { accessKeyId, isAccessKeyPrefix, secretKeys } from './recognisers/aws-access-key.ts';
 import { creditCards } from './recognisers/credit-card.ts';
@@ -24,12 +24,6 @@ export const COLON = 2;
 export const AT = 3;
 export const CAPITAL_J = 4;
 export const CAPITAL_A = 5;
-
-/** A rule that asks for a type, and the score it asks for. */
-export interface Ask {
-  readonly rule: string;
-  readonly threshold: number;
-}
 
 /** Recognises the entities of all rules of a connection in one pass over a text. Holds scratch space: not re-entrant. */
 export class Detector {
@@ -106,7 +100,7 @@ export class Detector {
     const sink = this.#collector;
     const triggers = this.triggers;
     this.#jwt.begin();
-    for (let i = 0; i < text.length; ) {
+    for (let i = 0; i < text.length;) {
       const c = text.charCodeAt(i);
       const trigger = c < 128 ? (triggers[c] as number) : NOTHING;
       i = trigger === NOTHING ? i + 1 : this.look(text, i, trigger, sink);
@@ -131,7 +125,9 @@ export class Detector {
   }
 
   #fillTriggers(): void {
-    const numeric = (['PHONE_NUMBER', 'CREDIT_CARD', 'US_SSN', 'IBAN_CODE', 'IP_ADDRESS'] as const).some((type) => this.asks.has(type));
+    const numeric = (['PHONE_NUMBER', 'CREDIT_CARD', 'US_SSN', 'IBAN_CODE', 'IP_ADDRESS'] as const).some((type) =>
+      this.asks.has(type),
+    );
     if (numeric) this.triggers.fill(DIGIT, 0x30, 0x3a);
     if (this.asks.has('IP_ADDRESS')) this.triggers[0x3a] = COLON;
     if (this.asks.has('EMAIL_ADDRESS')) this.triggers[0x40] = AT;

@@ -27,6 +27,12 @@ export interface Span {
   readonly rule: string;
 }
 
+/** A rule that asks for a type, and the score it asks for. */
+export interface Ask {
+  readonly rule: string;
+  readonly threshold: number;
+}
+
 /** Where recognisers put what they saw; the sink applies context words and thresholds. */
 export interface Sink {
   /** True when some rule asks for the type. */

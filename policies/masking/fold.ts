@@ -19,7 +19,7 @@ const HYPHEN = /^[\p{Pd}\u2212]$/u;
 const DIGIT = /^\p{Nd}$/u;
 const SEPARATORS = /^[ \-.:()\n]+$/;
 const ACTIVE_ASCII = /[A-Za-z0-9@+/=_%\\]/;
-const ASCII = /[\x00-\x7f]/;
+const ASCII = /\p{ASCII}/u;
 const CHUNK = 8192;
 const ESCAPE = /\\(?:u[0-9a-fA-F]{4}|\/)/y;
 // What recognisers may have to read in another form: anything but printable ASCII and line ends, and escapes written out as text.
@@ -55,7 +55,7 @@ export class Folding {
   fold(text: string): Folded | undefined {
     if (!this.#changes(text)) return undefined;
     const out = new Output(text.length);
-    for (let i = 0; i < text.length; ) {
+    for (let i = 0; i < text.length;) {
       let point = text.codePointAt(i) as number;
       let end = i + (point > 0xffff ? 2 : 1);
       if (point === 0x5c) {

@@ -13,6 +13,7 @@ import { KEY_LABEL } from './recognisers/private-key.ts';
 const QUOTE = 64;
 const BACKSLASH = 65;
 const DELETE = 66;
+const COLON = 0x3a;
 
 /**
  * One pass over a raw JSON text that says whether a closer look could find anything. False is certain: between the quotes of a text
@@ -79,7 +80,7 @@ export class Gate implements Sink {
     let folds = false;
     let seams = false;
     detector.beginLooking();
-    for (let i = 0; i < raw.length; ) {
+    for (let i = 0; i < raw.length;) {
       const c = raw.charCodeAt(i);
       if (c >= 0x80) {
         const verdict = this.#foreign(raw, i, c);
@@ -134,8 +135,8 @@ export class Gate implements Sink {
   #mayJoin(raw: string, at: number): boolean {
     const before = raw.charCodeAt(at - 1);
     const after = raw.charCodeAt(at + 1);
-    if (isDigit(before) && isDigit(after)) return true;
-    if (isHex(before) || before === 0x3a || after === 0x3a || after === raw.charCodeAt(at)) return true;
+    if (isColon(raw.charCodeAt(at)) && (isHex(before) || before === COLON || after === COLON || isColon(after)))
+      return true;
     if (isDigit(before) || isDigit(after)) return true;
     return isSeam(raw.charCodeAt(this.#skip(raw, at, -1))) && isSeam(raw.charCodeAt(this.#skip(raw, at, 1)));
   }
@@ -145,7 +146,10 @@ export class Gate implements Sink {
     let i = at + step;
     for (let n = 0; n < 3; n += 1) {
       const c = raw.charCodeAt(i);
-      const separates = c < 0x80 ? c === 0x20 || c === 0x2d || c === 0x2e || c === 0x28 || c === 0x29 : this.#detector.folding.kind(c) === SEPARATOR;
+      const separates =
+        c < 0x80
+          ? c === 0x20 || c === 0x2d || c === 0x2e || c === 0x28 || c === 0x29
+          : this.#detector.folding.kind(c) === SEPARATOR;
       if (!separates) return i;
       i += step;
     }
@@ -157,6 +161,8 @@ const NO = 0;
 const FOLDS = 1;
 const YES = 2;
 
+/** Characters that fold to a colon. */
+const isColon = (c: number): boolean => c === 0xff1a || c === 0xfe13 || c === 0xfe55 || c === 0x2a74;
 const isSeam = (c: number): boolean => isDigit(c) || isUpper(c) || c === 0x2b;
 
 /** True for escapes of characters that may fold or vanish, also of those that an inner JSON text or plain text spells out. */

@@ -16,8 +16,7 @@ export async function executionEnvelope(review: Review, context: OperationContex
     timer = setTimeout(resolve, INLINE_MS, undefined);
     signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
-  const execution = await Promise.race([running, patience]);
-  clearTimeout(timer);
+  const execution = await Promise.race([running, patience]).finally(() => clearTimeout(timer));
   if (execution === undefined) {
     return {
       status: 'running',

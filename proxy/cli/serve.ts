@@ -22,8 +22,9 @@ export async function serve(file: string): Promise<number> {
         const restart = restartNeeded(config, next);
         if (restart.length > 0) log.warn({ keys: restart }, 'these keys changed and take effect after a restart');
         try {
-          config = takeLive(config, next);
-          portcullis.apply(config);
+          const live = takeLive(config, next);
+          portcullis.apply(live);
+          config = live;
         } catch (fault) {
           portcullis.gateway.metrics.configReloaded('refused');
           log.error({ err: fault }, 'the new rules were refused; the last good ones stay in force');

@@ -66,9 +66,9 @@ function connectionDocuments(written: Documents): ConnectionDocument[] {
   });
 }
 
-/** `guardrails[0].input.rules[1]` as keys and indexes. */
+/** `guardrails[0].input.rules[1]` or `guardrails/0/input/rules/1` as keys and indexes. */
 function parsePath(path: string): (string | number)[] {
-  return [...path.matchAll(/([^.[\]]+)|\[(\d+)\]/g)].map(([, key, index]) => key ?? Number(index));
+  return path.split(/[.[\]/]+/).flatMap((step) => (step === '' ? [] : [/^\d+$/.test(step) ? Number(step) : step]));
 }
 
 function listOf(value: unknown): readonly unknown[] {

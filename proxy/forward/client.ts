@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts';
 import type { Arrival, Era, Frame, Reply } from '../types.ts';
 import { notificationFrame, requestFrame } from '../wire/frame.ts';
 import { LEGACY_VERSIONS, MODERN_VERSIONS } from '../wire/era.ts';
+import { encodeMirrored } from '../wire/mirrored.ts';
 
 /** The pipeline, as seen by those who ask it something from inside. */
 export type Ask = (arrival: Arrival) => AsyncGenerator<Reply>;
@@ -106,11 +107,11 @@ export class InsideClient {
   repeat(frame: Frame, era: Era): Promise<InsideAnswer> {
     if (era === 'legacy') return this.send(frame, 'POST', this.#version());
     const params = frame.value['params'] as JsonObject;
-    const name = params['name'] ?? params['uri'];
+    const name = params['name'] ?? params['uri'] ?? params['taskId'];
     return this.send(frame, 'POST', {
       'mcp-protocol-version': MODERN_VERSIONS[0]!,
       'mcp-method': frame.method ?? '',
-      ...(typeof name === 'string' ? { 'mcp-name': encodeHeader(name) } : {}),
+      ...(typeof name === 'string' ? { 'mcp-name': encodeMirrored(name) } : {}),
     });
   }
 
@@ -131,10 +132,4 @@ export function resultOf(answer: InsideAnswer): JsonObject {
     throw new GatewayError('upstream_invalid', `status ${answer.status} without a result`);
   }
   return result;
-}
-
-/** A header value as PROTOCOL duty R-05 decodes it: plain where that is safe, otherwise base64 between the markers. */
-function encodeHeader(value: string): string {
-  if (/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !value.startsWith('=?')) return value;
-  return `=?base64?${Buffer.from(value).toString('base64')}?=`;
 }

@@ -154,7 +154,8 @@ class EventStream implements AsyncIterable<readonly SseEvent[]>, AsyncIterator<r
         this.#bytes += event.raw.length;
       }
     } catch (fault) {
-      this.#controller.abort(new UpstreamFault('an event is larger than server.message_size', true, fault));
+      const reason = fault instanceof Error ? fault.message : 'an event could not be read';
+      this.#controller.abort(new UpstreamFault(reason, true, fault));
       return;
     }
     if (this.#bytes > BACKLOG) this.#controller.pause();

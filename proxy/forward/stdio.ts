@@ -184,7 +184,8 @@ class Child {
 
   /** Answers go to their request, progress to the request of its token, all else to the GET stream or the newest open request. */
   #recipient(frame: Frame): Inbox | undefined {
-    if (frame.kind === 'response') return this.#waiting.get(idKey(frame.id!));
+    // An error without an id answers nobody in particular.
+    if (frame.kind === 'response') return frame.id === undefined ? undefined : this.#waiting.get(idKey(frame.id));
     if (frame.method === 'notifications/progress') {
       const token = (frame.value['params'] as { progressToken?: unknown } | undefined)?.progressToken;
       const inbox = this.#progress.get(JSON.stringify(token));

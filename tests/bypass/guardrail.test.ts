@@ -7,7 +7,9 @@ const sql: Guardrails = compileGuardrails(
   [
     {
       name: 'no-drops',
-      input: { rules: [{ type: 'pattern_match', pattern_regex: '(?i)\\bdrop\\s+table\\b', message: 'DDL is not allowed' }] },
+      input: {
+        rules: [{ type: 'pattern_match', pattern_regex: '(?i)\\bdrop\\s+table\\b', message: 'DDL is not allowed' }],
+      },
     },
     { name: 'no-words', input: { rules: [{ type: 'deny_words_list', words: ['Project Nightjar', 'süßwasser'] }] } },
     { name: 'anchored', input: { rules: [{ type: 'pattern_match', pattern_regex: '^(?i)shutdown\\b' }] } },
@@ -17,9 +19,12 @@ const sql: Guardrails = compileGuardrails(
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 const hex = (text: string): string => Buffer.from(text).toString('hex');
-const percent = (text: string): string => [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
-const wide = (text: string): string => text.replace(/[!-~]/g, (char) => String.fromCharCode(char.charCodeAt(0) + 0xfee0));
-const tags = (text: string): string => [...text].map((char) => String.fromCodePoint(0xe0000 + char.charCodeAt(0))).join('');
+const percent = (text: string): string =>
+  [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+const wide = (text: string): string =>
+  text.replace(/[!-~]/g, (char) => String.fromCharCode(char.charCodeAt(0) + 0xfee0));
+const tags = (text: string): string =>
+  [...text].map((char) => String.fromCodePoint(0xe0000 + char.charCodeAt(0))).join('');
 const spread = (text: string, between: string): string => [...text].join(between);
 const params = (value: unknown): string => JSON.stringify({ name: 'execute_sql', arguments: { sql: value } });
 const escapeAll = (text: string): string =>
@@ -73,7 +78,10 @@ const EVASIONS: readonly (readonly [string, string, string?])[] = [
   ['base64 of base64 of base64', params(base64(base64(base64(DROP))))],
   ['base64 of JSON with escapes', params(base64(`{"q":"${escapeAll(DROP)}"}`))],
   ['base64 of upper case', params(base64('DROP TABLE customers'))],
-  ['base64 with bytes that are no text around', params(Buffer.from(`\u00ff${DROP} and then some more`, 'latin1').toString('base64'))],
+  [
+    'base64 with bytes that are no text around',
+    params(Buffer.from(`\u00ff${DROP} and then some more`, 'latin1').toString('base64')),
+  ],
   ['base64 in lines', params(base64(`select 1; ${DROP}; select 2 from a_longer_table`).replace(/.{20}/g, '$&\n'))],
   ['base64 of UTF-16, as PowerShell takes it', params(utf16(DROP))],
   ['a data URI', params(`data:text/plain;base64,${base64(DROP)}`)],
@@ -141,7 +149,9 @@ t.test('what only resembles the forbidden is let through', (t) => {
     params('4bf92f3577b34da6a3ce929d0e0e4736'),
     params('/var/lib/data/reports/2024-01-01.csv'),
     params('100% of the cases, 5%de'),
-    params(`data:image/png;base64,${Buffer.from(Array.from({ length: 600 }, (_, i) => (i * 7919) % 251)).toString('base64')}`),
+    params(
+      `data:image/png;base64,${Buffer.from(Array.from({ length: 600 }, (_, i) => (i * 7919) % 251)).toString('base64')}`,
+    ),
     params('größe süß wasser'),
     params('select 1 -- drop the tables later'),
     '{}',
@@ -151,21 +161,64 @@ t.test('what only resembles the forbidden is let through', (t) => {
 });
 
 t.test('the quick answer is the careful answer, for any text and any wrapping [guardrail-gate-sound]', (t) => {
-  const patterns = ['^ab', 'ab$', '\\bab\\b', '\\Bab', 'a\\z', '\\Ab+', '(?i)a\\s+b', '^$', '[^a]b', '(?m)^b$', '\\Qa.b', '(?P<x>a)b', '[$^]a', 'a.b', '(?s)a.b'];
-  const alphabet = fc.constantFrom('a', 'b', 'A', 'B', ' ', '\n', '.', '$', '^', '"', '\\', '/', '*', '-', 'é', '\u200b', '%', '6', '1');
+  const patterns = [
+    '^ab',
+    'ab$',
+    '\\bab\\b',
+    '\\Bab',
+    'a\\z',
+    '\\Ab+',
+    '(?i)a\\s+b',
+    '^$',
+    '[^a]b',
+    '(?m)^b$',
+    '\\Qa.b',
+    '(?P<x>a)b',
+    '[$^]a',
+    'a.b',
+    '(?s)a.b',
+  ];
+  const alphabet = fc.constantFrom(
+    'a',
+    'b',
+    'A',
+    'B',
+    ' ',
+    '\n',
+    '.',
+    '$',
+    '^',
+    '"',
+    '\\',
+    '/',
+    '*',
+    '-',
+    'é',
+    '\u200b',
+    '%',
+    '6',
+    '1',
+  );
   const text = fc.array(alphabet, { maxLength: 8 }).map((chars) => chars.join(''));
   const all = patterns.map((pattern_regex, index) =>
     compileGuardrails([{ name: `p${index}`, input: { rules: [{ type: 'pattern_match', pattern_regex }] } }], 'input'),
   );
   const together = compileGuardrails(
-    patterns.map((pattern_regex, index) => ({ name: `p${index}`, input: { rules: [{ type: 'pattern_match', pattern_regex }] } })),
+    patterns.map((pattern_regex, index) => ({
+      name: `p${index}`,
+      input: { rules: [{ type: 'pattern_match', pattern_regex }] },
+    })),
     'input',
   );
   const native = patterns.map((pattern) =>
     pattern === '\\Qa.b'
       ? /a\.b/
       : new RegExp(
-          pattern.replace(/^\(\?([ims])\)/, '').replace('(?P<', '(?<').replace('\\A', '^').replace('\\z', '$'),
+          pattern
+            .replace(/^\(\?([ims])\)/, '')
+            .replace('(?P<', '(?<')
+            .replace('\\A', '^')
+            .replace('\\z', '$'),
           /^\(\?([ims])\)/.exec(pattern)?.[1] ?? '',
         ),
   );
@@ -187,7 +240,32 @@ t.test('the quick answer is the careful answer, for any text and any wrapping [g
 });
 
 t.test('no text makes a guardrail crash, whatever its encodings', (t) => {
-  const piece = fc.constantFrom('%', '%4', '%41', '\\u', '\\u00', '&#', '&#x41;', '&#9999999;', '/*', '*/', '--', "'", '"', '`', '#', '\n', 'QUJDREVGR0g=', '\ud83d\ude00', '\u{e0041}', '{', '[', '\\', '=', '/*!5');
+  const piece = fc.constantFrom(
+    '%',
+    '%4',
+    '%41',
+    '\\u',
+    '\\u00',
+    '&#',
+    '&#x41;',
+    '&#9999999;',
+    '/*',
+    '*/',
+    '--',
+    "'",
+    '"',
+    '`',
+    '#',
+    '\n',
+    'QUJDREVGR0g=',
+    '\ud83d\ude00',
+    '\u{e0041}',
+    '{',
+    '[',
+    '\\',
+    '=',
+    '/*!5',
+  );
   fc.assert(
     fc.property(fc.array(fc.oneof(piece, fc.string({ unit: 'grapheme' })), { maxLength: 30 }), (pieces) => {
       const json = JSON.stringify({ name: 'x', arguments: { sql: pieces.join('') } });
@@ -205,7 +283,10 @@ t.test('a text with more encodings than are undone is refused, not passed unread
     (text) => JSON.stringify([text, percent(text.slice(0, 40_000)), base64(text)]),
     `é/**/--${'%41&#65;\\u0041'.repeat(3000)}`,
   );
-  const words = compileGuardrails([{ name: 'w', input: { rules: [{ type: 'deny_words_list', words: ['nightjar'] }] } }], 'input');
+  const words = compileGuardrails(
+    [{ name: 'w', input: { rules: [{ type: 'deny_words_list', words: ['nightjar'] }] } }],
+    'input',
+  );
   const { denial } = words.judge(JSON.stringify({ name: 'x', arguments: { a: bomb } }), 'x');
   t.equal(denial?.code, 'guardrail_blocked');
   t.match(denial?.reason, /encoded/);

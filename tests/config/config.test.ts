@@ -220,7 +220,7 @@ t.test('the description has about ten lines and no character that moves a cursor
   const text = MINIMAL.replace('3001/mcp }', '3001/mcp }\n    access: { groups: ["\\e[2Jeng"] }');
   const lines = describeConfig(parseConfig(text, '/c.yaml', {})).split('\n');
   t.equal(lines.length, 10);
-  t.notMatch(lines.join(), /\u001b/);
+  t.notOk(lines.some((line) => line.includes('\u001b')));
 });
 
 t.test('risky settings are warnings that name the key', async (t) => {
@@ -240,6 +240,29 @@ t.test('risky settings are warnings that name the key', async (t) => {
     /^server\.trusted_proxies\[0\]: lets every/,
   ]);
 });
+
+t.test(
+  'callers without a token are possible on loopback only, and never have a role [anonymous-loopback-only] [anonymous-has-no-role]',
+  async (t) => {
+    const load = (listen: string, groups: string): Config =>
+      parseConfig(
+        `server: { listen: "${listen}" }\nauth: { auditor_groups: [audit], anonymous: { enabled: true, groups: [${groups}] } }\n${MINIMAL}`,
+        '/c.yaml',
+        {},
+      );
+    for (const listen of ['127.0.0.1:1', '[::1]:1', 'localhost:1'])
+      t.equal(load(listen, 'guests').auth.anonymous.enabled, true, listen);
+    for (const listen of ['0.0.0.0:1', ':1', '[::]:1', '10.0.0.1:1', 'gateway.example.com:1']) {
+      t.throws(
+        () => load(listen, 'guests'),
+        { name: 'ConfigFault', message: /auth\.anonymous\.enabled: is true although/ },
+        listen,
+      );
+    }
+    for (const group of ['admin', 'audit'])
+      t.throws(() => load('127.0.0.1:1', group), { message: /auth\.anonymous\.groups\[0\]: is an admin or auditor/ });
+  },
+);
 
 t.test('durations and sizes have units', async (t) => {
   for (const [text, ms] of [

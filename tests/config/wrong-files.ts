@@ -178,12 +178,12 @@ export const WRONG_FILES: readonly WrongFile[] = [
     '4:31: auth.oidc.audience["/mcp/nowhere"]: names no connection, expected /mcp/ and the name of one',
   ),
   inSection(
-    'anonymous callers beyond loopback [anonymous-loopback-only]',
+    'anonymous callers beyond loopback',
     'server: { listen: "0.0.0.0:8800" }\nauth: { anonymous: { enabled: true } }',
     '2:31: auth.anonymous.enabled: is true although server.listen is not loopback, expected false',
   ),
   inSection(
-    'anonymous administrators [anonymous-has-no-role]',
+    'anonymous administrators',
     'auth: { anonymous: { enabled: true, groups: [admin] } }',
     '1:46: auth.anonymous.groups[0]: is an admin or auditor group, expected a group without a role',
   ),
@@ -354,6 +354,12 @@ export const WRONG_FILES: readonly WrongFile[] = [
     'a pattern that is none',
     'guardrails:\n  - name: a\n    input: { rules: [{ type: pattern_match, pattern_regex: "(" }] }',
     '3:60: guardrails[0].input.rules[0].pattern_regex: missing closing ) `(` at position 0',
+  ),
+  inSection(
+    'an entity type in lower case and a pattern that is none in a masking rule',
+    'datamasking_rules:\n  - name: a\n    custom_entity_types:\n      - { name: badge, regex: x }\n  - name: b\n    custom_entity_types:\n      - { name: BADGE, regex: "(" }',
+    '4:17: datamasking_rules[0].custom_entity_types[0].name: is not accepted, expected a text that matches ^[A-Z0-9_]+$',
+    '7:31: datamasking_rules[1].custom_entity_types[0].regex: missing closing ) `(` at position 0',
   ),
   inSection(
     'a condition that is none',

@@ -13,7 +13,11 @@ const analysts: AccessControlDocument = {
   resources: { allow: ['shop://orders/*', 'file:///data/*', 'https://docs.example.com'], deny: ['shop://orders/9*'] },
   prompts: { deny: ['admin_*'] },
 };
-const second: AccessControlDocument = { name: 'second', groups: ['analytics-plus'], tools: { allow: ['export_report'] } };
+const second: AccessControlDocument = {
+  name: 'second',
+  groups: ['analytics-plus'],
+  tools: { allow: ['export_report'] },
+};
 const denying: AccessControlDocument = { name: 'denying', groups: ['analytics-plus'], tools: { deny: ['query'] } };
 const nothing: AccessControlDocument = { name: 'nothing', groups: ['interns'], tools: { allow: [] } };
 const rules = [analysts, second, denying, nothing];
@@ -68,8 +72,20 @@ t.test('names are seen by rule, and the same answer judges calls [access-list-eq
     ['but only of its kind', person(['engineering', 'interns']), 'prompt', 'greet', true],
     ['who does not see the connection sees no tool', person(['sales']), 'tool', 'query', false],
     ['governed but not admitted', person(['interns']), 'prompt', 'greet', false],
-    ['an admin is not exempt from a rule on his group', person(['analytics'], { roles: ['admin'] }), 'tool', 'execute_sql', false],
-    ['the gateway itself is not governed', person(['analytics'], { authenticatedBy: 'system' }), 'tool', 'execute_sql', true],
+    [
+      'an admin is not exempt from a rule on his group',
+      person(['analytics'], { roles: ['admin'] }),
+      'tool',
+      'execute_sql',
+      false,
+    ],
+    [
+      'the gateway itself is not governed',
+      person(['analytics'], { authenticatedBy: 'system' }),
+      'tool',
+      'execute_sql',
+      true,
+    ],
     ['groups are compared exactly', person(['engineering', 'Analytics']), 'tool', 'execute_sql', true],
   ];
   const methods = { tool: 'tools/call', prompt: 'prompts/get', resource: 'resources/read' } as const;
@@ -79,7 +95,11 @@ t.test('names are seen by rule, and the same answer judges calls [access-list-eq
     const decision = access.judge(asked, who, {}, () => scope(asked, who));
     t.equal(decision === undefined, expected, `${title}: as a call`);
     if (decision?.action === 'deny' && access.visible(who)) {
-      t.match(decision.denial, { code: 'name_unknown', reason: `${kind}: ${name}` }, `${title}: as if it did not exist`);
+      t.match(
+        decision.denial,
+        { code: 'name_unknown', reason: `${kind}: ${name}` },
+        `${title}: as if it did not exist`,
+      );
     }
   }
   t.end();
@@ -113,22 +133,34 @@ t.test('a connection is seen by its groups and by admins [access-default-closed]
 });
 
 t.test('a name that does not exist is answered as a hidden one [access-hidden-equals-absent]', (t) => {
-  const facts: Facts = { catalog: new Set(['query', 'execute_sql', 'list_tables', 'greet', 'shop://orders/{id}', 'file:///data/a']) };
+  const facts: Facts = {
+    catalog: new Set(['query', 'execute_sql', 'list_tables', 'greet', 'shop://orders/{id}', 'file:///data/a']),
+  };
   const ask = (asked: Call, who: Principal) => access.judge(asked, who, facts, () => scope(asked, who));
   const hidden = ask(tool('execute_sql'), analyst);
   const absent = ask(tool('list_nothing'), analyst);
   t.equal(hidden?.action, 'deny');
   t.equal(absent?.action, 'deny');
   if (hidden?.action === 'deny' && absent?.action === 'deny') {
-    const shown = ({ code, reason, remedy }: { code: string; reason: string; remedy: string }) => ({ code, reason, remedy });
+    const shown = ({ code, reason, remedy }: { code: string; reason: string; remedy: string }) => ({
+      code,
+      reason,
+      remedy,
+    });
     t.strictSame(shown(absent.denial), { ...shown(hidden.denial), reason: 'tool: list_nothing' });
     t.equal(hidden.denial.reason, 'tool: execute_sql');
   }
   t.equal(ask(tool('query'), analyst), undefined, 'what exists and is allowed passes');
   t.equal(ask(tool('no_such'), engineer), undefined, 'who is not filtered asks the upstream');
-  t.equal(ask(call('resources/read', { uri: 'shop://orders/5' }), analyst), undefined, 'a URI of a resource template exists');
+  t.equal(
+    ask(call('resources/read', { uri: 'shop://orders/5' }), analyst),
+    undefined,
+    'a URI of a resource template exists',
+  );
   t.match(ask(call('resources/read', { uri: 'file:///data/b' }), analyst), { denial: { code: 'name_unknown' } });
-  t.match(ask(call('prompts/get', { name: 'nope' }), analyst), { denial: { code: 'name_unknown', reason: 'prompt: nope' } });
+  t.match(ask(call('prompts/get', { name: 'nope' }), analyst), {
+    denial: { code: 'name_unknown', reason: 'prompt: nope' },
+  });
   t.equal(access.filters(analyst), true);
   t.equal(access.filters(engineer), false);
   t.equal(access.filters(person(['analytics'], { authenticatedBy: 'system' })), false);
@@ -136,7 +168,8 @@ t.test('a name that does not exist is answered as a hidden one [access-hidden-eq
 });
 
 t.test('second paths to a hidden name are closed [access-second-paths]', (t) => {
-  const complete = (ref: Record<string, string>) => call('completion/complete', { ref, argument: { name: 'a', value: '' } });
+  const complete = (ref: Record<string, string>) =>
+    call('completion/complete', { ref, argument: { name: 'a', value: '' } });
   const cases: readonly (readonly [string, Call, boolean])[] = [
     ['list the tools', call('tools/list', {}), true],
     ['ping', call('ping', {}), true],
@@ -147,19 +180,49 @@ t.test('second paths to a hidden name are closed [access-second-paths]', (t) => 
     ['complete a hidden resource', complete({ type: 'ref/resource', uri: 'shop://customers/{id}' }), false],
     ['complete something unknown', complete({ type: 'ref/other', name: 'greet' }), false],
     ['complete nothing', call('completion/complete', {}), false],
-    ['subscribe to a visible resource', call('resources/subscribe', { uri: 'shop://orders/1' }, { kind: 'resource', name: 'shop://orders/1' }), true],
-    ['subscribe to a hidden resource', call('resources/subscribe', { uri: 'x' }, { kind: 'resource', name: 'shop://orders/99' }), false],
+    [
+      'subscribe to a visible resource',
+      call('resources/subscribe', { uri: 'shop://orders/1' }, { kind: 'resource', name: 'shop://orders/1' }),
+      true,
+    ],
+    [
+      'subscribe to a hidden resource',
+      call('resources/subscribe', { uri: 'x' }, { kind: 'resource', name: 'shop://orders/99' }),
+      false,
+    ],
     ['subscribe, as a protocol call', call('resources/subscribe', { uri: 'x' }, { name: 'shop://orders/99' }), false],
-    ['unsubscribe from a hidden resource', call('resources/unsubscribe', { uri: 'x' }, { name: 'shop://orders/99' }), false],
-    ['listen to nothing in particular', call('subscriptions/listen', { notifications: { toolsListChanged: true } }), true],
-    ['listen to a visible resource', call('subscriptions/listen', { notifications: { resourceSubscriptions: ['shop://orders/1'] } }), true],
-    ['listen to a hidden one among visible ones', call('subscriptions/listen', { notifications: { resourceSubscriptions: ['shop://orders/1', 'shop://orders/99'] } }), false],
+    [
+      'unsubscribe from a hidden resource',
+      call('resources/unsubscribe', { uri: 'x' }, { name: 'shop://orders/99' }),
+      false,
+    ],
+    [
+      'listen to nothing in particular',
+      call('subscriptions/listen', { notifications: { toolsListChanged: true } }),
+      true,
+    ],
+    [
+      'listen to a visible resource',
+      call('subscriptions/listen', { notifications: { resourceSubscriptions: ['shop://orders/1'] } }),
+      true,
+    ],
+    [
+      'listen to a hidden one among visible ones',
+      call('subscriptions/listen', {
+        notifications: { resourceSubscriptions: ['shop://orders/1', 'shop://orders/99'] },
+      }),
+      false,
+    ],
     ['listen to nonsense', call('subscriptions/listen', { notifications: { resourceSubscriptions: [1] } }), false],
     ['a tool call under another kind', tool('execute_sql', {}, { kind: 'protocol' }), false],
   ];
   for (const [title, asked, expected] of cases) {
     t.equal(access.judge(asked, analyst, {}, () => scope(asked, analyst)) === undefined, expected, title);
-    t.equal(access.judge(asked, engineer, {}, () => scope(asked, engineer)), undefined, `${title}: others may`);
+    t.equal(
+      access.judge(asked, engineer, {}, () => scope(asked, engineer)),
+      undefined,
+      `${title}: others may`,
+    );
   }
   t.end();
 });
@@ -182,8 +245,20 @@ t.test('a condition narrows calls, and an error in it denies [condition-fails-cl
     ['an argument of another type', tool('a', { limit: '10' }), dba, false, 'no_such_overload'],
     ['the list of tools', call('tools/list', {}), engineer, true],
     ['somebody else', tool('a'), analyst, true],
-    ['arguments with a member called constructor', tool('a', { constructor: 1, limit: 10 }), dba, false, 'unsupported_type'],
-    ['arguments with a member called __proto__', tool('a', JSON.parse('{"__proto__":{"limit":1}}') as never), dba, false, 'no_such_key'],
+    [
+      'arguments with a member called constructor',
+      tool('a', { constructor: 1, limit: 10 }),
+      dba,
+      false,
+      'unsupported_type',
+    ],
+    [
+      'arguments with a member called __proto__',
+      tool('a', JSON.parse('{"__proto__":{"limit":1}}') as never),
+      dba,
+      false,
+      'no_such_key',
+    ],
   ];
   for (const [title, asked, who, expected, error] of cases) {
     const decision = guarded.judge(asked, who, {}, () => scope(asked, who));

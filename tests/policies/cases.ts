@@ -19,7 +19,11 @@ export function person(groups: readonly string[], more: Partial<Principal> = {})
 
 /** A call as the gateway would make it of a message with these params. */
 export function call(method: string, params: Record<string, Json>, more: Partial<Call> = {}): Call {
-  const kinds: Record<string, Call['kind']> = { 'tools/call': 'tool', 'prompts/get': 'prompt', 'resources/read': 'resource' };
+  const kinds: Record<string, Call['kind']> = {
+    'tools/call': 'tool',
+    'prompts/get': 'prompt',
+    'resources/read': 'resource',
+  };
   const kind = kinds[method] ?? 'protocol';
   const name = kind === 'resource' ? params['uri'] : params['name'];
   return {
@@ -37,6 +41,10 @@ export function call(method: string, params: Record<string, Json>, more: Partial
 export const tool = (name: string, args: Json = {}, more: Partial<Call> = {}): Call =>
   call('tools/call', { name, arguments: args }, more);
 
-export const SHOP: ConnectionDocument = { name: 'shop', attributes: ['pii', 'sql'], access: { groups: ['engineering', 'analytics', 'dba'] } };
+export const SHOP: ConnectionDocument = {
+  name: 'shop',
+  attributes: ['pii', 'sql'],
+  access: { groups: ['engineering', 'analytics', 'dba'] },
+};
 
 export const scope = (asked: Call, who: Principal): Scope => scopeOf(asked, who, new ConnectionValue(SHOP));

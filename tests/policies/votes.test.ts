@@ -23,40 +23,116 @@ const vote = (person: string, groups: readonly string[], more: Partial<CountedVo
 t.test('votes are counted by person, group and force', (t) => {
   const all = need({ allGroupsMustApprove: true });
   const force = need({ minApprovals: 3, forceApprovalGroups: ['oncall'] });
-  const cases: readonly (readonly [string, readonly Requirement[], readonly CountedVote[], 'approved' | 'pending'])[] = [
-    ['nobody voted', [need()], [], 'pending'],
-    ['one reviewer is enough', [need()], [vote('eve', ['dba'])], 'approved'],
-    ['a vote from outside the groups is none', [need()], [vote('eve', ['sales'])], 'pending'],
-    ['a vote without groups is none', [need()], [vote('eve', [])], 'pending'],
-    ['one of two', [need({ minApprovals: 2 })], [vote('eve', ['dba'])], 'pending'],
-    ['two of two', [need({ minApprovals: 2 })], [vote('eve', ['dba']), vote('bob', ['dba'])], 'approved'],
-    ['more than needed is enough too', [need({ minApprovals: 2 })], [vote('a', ['dba']), vote('b', ['dba']), vote('c', ['dba'])], 'approved'],
-    ['the same person twice is one', [need({ minApprovals: 2 })], [vote('eve', ['dba']), vote('eve', ['security'])], 'pending'],
-    ['one person in two groups is one person', [need({ minApprovals: 2 })], [vote('eve', ['dba', 'security'])], 'pending'],
-    ['all groups: one is missing', [all], [vote('eve', ['dba']), vote('bob', ['dba'])], 'pending'],
-    ['all groups: both are there', [all], [vote('eve', ['dba']), vote('bob', ['security'])], 'approved'],
-    ['all groups: one person fills both', [all], [vote('eve', ['dba', 'security'])], 'approved'],
-    ['all groups and two people: one person is not two', [need({ allGroupsMustApprove: true, minApprovals: 2 })], [vote('eve', ['dba', 'security'])], 'pending'],
-    ['all groups and two people', [need({ allGroupsMustApprove: true, minApprovals: 2 })], [vote('eve', ['dba', 'security']), vote('bob', ['dba'])], 'approved'],
-    ['force by a force group', [force], [vote('eve', ['oncall'], { forced: true })], 'approved'],
-    ['force is asked for, not assumed', [force], [vote('eve', ['oncall'])], 'pending'],
-    ['force from outside the force groups is a plain vote', [force], [vote('eve', ['dba'], { forced: true })], 'pending'],
-    ['force overrides all groups', [need({ allGroupsMustApprove: true, forceApprovalGroups: ['oncall'] })], [vote('eve', ['oncall'], { forced: true })], 'approved'],
-    ['force of one rule does not satisfy another', [force, need()], [vote('eve', ['oncall'], { forced: true })], 'pending'],
-    ['a forced vote still counts plainly elsewhere', [force, need()], [vote('eve', ['oncall', 'dba'], { forced: true })], 'approved'],
-    ['every requirement must be met', [need(), need({ reviewersGroups: ['legal'] })], [vote('eve', ['dba'])], 'pending'],
-    ['every requirement is met', [need(), need({ reviewersGroups: ['legal'] })], [vote('eve', ['dba']), vote('lea', ['legal'])], 'approved'],
-    ['a rejection is no approval', [need()], [vote('eve', ['dba'], { status: 'REJECTED' })], 'pending'],
-    ['who rejected does not approve as well', [need()], [vote('eve', ['dba']), vote('eve', ['dba'], { status: 'REJECTED' })], 'pending'],
-    ['a forced rejection forces nothing', [force], [vote('eve', ['oncall'], { forced: true, status: 'REJECTED' })], 'pending'],
-    ['a minimum of zero still needs somebody', [need({ minApprovals: 0 })], [], 'pending'],
-    ['a negative minimum still needs somebody', [need({ minApprovals: -1 })], [], 'pending'],
-    ['a minimum that is no number is never reached', [need({ minApprovals: Number.NaN })], [vote('a', ['dba']), vote('b', ['dba'])], 'pending'],
-    ['no reviewers groups: nobody can approve', [need({ reviewersGroups: [] })], [vote('eve', ['dba'])], 'pending'],
-    ['no reviewers groups and all of them asked: still nobody', [need({ reviewersGroups: [], allGroupsMustApprove: true })], [vote('eve', ['dba'])], 'pending'],
-    ['no requirement is not an approval', [], [vote('eve', ['dba'])], 'pending'],
-    ['groups are compared exactly', [need()], [vote('eve', ['DBA', 'dba '])], 'pending'],
-  ];
+  const cases: readonly (readonly [string, readonly Requirement[], readonly CountedVote[], 'approved' | 'pending'])[] =
+    [
+      ['nobody voted', [need()], [], 'pending'],
+      ['one reviewer is enough', [need()], [vote('eve', ['dba'])], 'approved'],
+      ['a vote from outside the groups is none', [need()], [vote('eve', ['sales'])], 'pending'],
+      ['a vote without groups is none', [need()], [vote('eve', [])], 'pending'],
+      ['one of two', [need({ minApprovals: 2 })], [vote('eve', ['dba'])], 'pending'],
+      ['two of two', [need({ minApprovals: 2 })], [vote('eve', ['dba']), vote('bob', ['dba'])], 'approved'],
+      [
+        'more than needed is enough too',
+        [need({ minApprovals: 2 })],
+        [vote('a', ['dba']), vote('b', ['dba']), vote('c', ['dba'])],
+        'approved',
+      ],
+      [
+        'the same person twice is one',
+        [need({ minApprovals: 2 })],
+        [vote('eve', ['dba']), vote('eve', ['security'])],
+        'pending',
+      ],
+      [
+        'one person in two groups is one person',
+        [need({ minApprovals: 2 })],
+        [vote('eve', ['dba', 'security'])],
+        'pending',
+      ],
+      ['all groups: one is missing', [all], [vote('eve', ['dba']), vote('bob', ['dba'])], 'pending'],
+      ['all groups: both are there', [all], [vote('eve', ['dba']), vote('bob', ['security'])], 'approved'],
+      ['all groups: one person fills both', [all], [vote('eve', ['dba', 'security'])], 'approved'],
+      [
+        'all groups and two people: one person is not two',
+        [need({ allGroupsMustApprove: true, minApprovals: 2 })],
+        [vote('eve', ['dba', 'security'])],
+        'pending',
+      ],
+      [
+        'all groups and two people',
+        [need({ allGroupsMustApprove: true, minApprovals: 2 })],
+        [vote('eve', ['dba', 'security']), vote('bob', ['dba'])],
+        'approved',
+      ],
+      ['force by a force group', [force], [vote('eve', ['oncall'], { forced: true })], 'approved'],
+      ['force is asked for, not assumed', [force], [vote('eve', ['oncall'])], 'pending'],
+      [
+        'force from outside the force groups is a plain vote',
+        [force],
+        [vote('eve', ['dba'], { forced: true })],
+        'pending',
+      ],
+      [
+        'force overrides all groups',
+        [need({ allGroupsMustApprove: true, forceApprovalGroups: ['oncall'] })],
+        [vote('eve', ['oncall'], { forced: true })],
+        'approved',
+      ],
+      [
+        'force of one rule does not satisfy another',
+        [force, need()],
+        [vote('eve', ['oncall'], { forced: true })],
+        'pending',
+      ],
+      [
+        'a forced vote still counts plainly elsewhere',
+        [force, need()],
+        [vote('eve', ['oncall', 'dba'], { forced: true })],
+        'approved',
+      ],
+      [
+        'every requirement must be met',
+        [need(), need({ reviewersGroups: ['legal'] })],
+        [vote('eve', ['dba'])],
+        'pending',
+      ],
+      [
+        'every requirement is met',
+        [need(), need({ reviewersGroups: ['legal'] })],
+        [vote('eve', ['dba']), vote('lea', ['legal'])],
+        'approved',
+      ],
+      ['a rejection is no approval', [need()], [vote('eve', ['dba'], { status: 'REJECTED' })], 'pending'],
+      [
+        'who rejected does not approve as well',
+        [need()],
+        [vote('eve', ['dba']), vote('eve', ['dba'], { status: 'REJECTED' })],
+        'pending',
+      ],
+      [
+        'a forced rejection forces nothing',
+        [force],
+        [vote('eve', ['oncall'], { forced: true, status: 'REJECTED' })],
+        'pending',
+      ],
+      ['a minimum of zero still needs somebody', [need({ minApprovals: 0 })], [], 'pending'],
+      ['a negative minimum still needs somebody', [need({ minApprovals: -1 })], [], 'pending'],
+      [
+        'a minimum that is no number is never reached',
+        [need({ minApprovals: Number.NaN })],
+        [vote('a', ['dba']), vote('b', ['dba'])],
+        'pending',
+      ],
+      ['no reviewers groups: nobody can approve', [need({ reviewersGroups: [] })], [vote('eve', ['dba'])], 'pending'],
+      [
+        'no reviewers groups and all of them asked: still nobody',
+        [need({ reviewersGroups: [], allGroupsMustApprove: true })],
+        [vote('eve', ['dba'])],
+        'pending',
+      ],
+      ['no requirement is not an approval', [], [vote('eve', ['dba'])], 'pending'],
+      ['groups are compared exactly', [need()], [vote('eve', ['DBA', 'dba '])], 'pending'],
+    ];
   for (const [title, requirements, votes, expected] of cases) t.equal(tally(requirements, votes), expected, title);
   t.end();
 });
@@ -92,8 +168,16 @@ t.test('the arithmetic of votes holds for all votes [votes-monotone] [votes-dist
 
   fc.assert(
     fc.property(requirements, votes, fc.infiniteStream(fc.nat()), (needs, cast, keys) => {
-      const shuffled = cast.map((vote) => ({ vote, key: keys.next().value as number })).toSorted((a, b) => a.key - b.key);
-      return tally(needs, cast) === tally(needs.toReversed(), shuffled.map(({ vote }) => vote));
+      const shuffled = cast
+        .map((vote) => ({ vote, key: keys.next().value as number }))
+        .toSorted((a, b) => a.key - b.key);
+      return (
+        tally(needs, cast) ===
+        tally(
+          needs.toReversed(),
+          shuffled.map(({ vote }) => vote),
+        )
+      );
     }),
     { numRuns: 2000 },
   );

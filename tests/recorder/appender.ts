@@ -1,11 +1,10 @@
-import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setImmediate as turn } from 'node:timers/promises';
 import { closed, open, opened, sessionOpened } from './fixture.ts';
 
 // A gateway that does nothing but record; its parent kills it, or takes the room on its disk away.
 const [folder = '', mode = '', durability = 'group'] = process.argv.slice(2);
-const say = (line: string): void => void writeSync(1, `${line}\n`);
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const recorder = await open(folder, { durability: durability === 'call' ? 'call' : 'group' });
 await recorder.append(sessionOpened('ses_1'));
 const body = Buffer.alloc(16 * 1024, 'x');

@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import Database from 'better-sqlite3';
+import type { Test } from 'tap';
 import type { Principal } from '../../policies/types.ts';
 import { openRecorder } from '../../recorder/recorder.ts';
 import type { Entry, Recorder, RecorderOptions, ReviewDraft } from '../../recorder/types.ts';
@@ -30,6 +33,17 @@ export const open = (folder: string, changes: Partial<RecorderOptions> = {}): Pr
     journalLimit: 256 * 1024 * 1024,
     ...changes,
   });
+
+/** An open recorder in a folder of its own; both are gone after the test. */
+export async function recording(t: Test): Promise<{ readonly folder: string; readonly recorder: Recorder }> {
+  const folder = mkdtempSync(`${tmpdir()}/portcullis-recorder-`);
+  const recorder = await open(folder);
+  t.teardown(async () => {
+    await recorder.close();
+    rmSync(folder, { recursive: true });
+  });
+  return { folder, recorder };
+}
 
 export const sessionOpened = (id: string): Entry => ({
   type: 'session.opened',

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Test } from 'tap';
 import { assertMove, final, legal, MOVES } from '../../recorder/review-states.ts';
-import type { Recorder, RecorderOptions, Review, ReviewState, TokenRecord } from '../../recorder/types.ts';
+import type { Recorder, Review, ReviewState, TokenRecord } from '../../recorder/types.ts';
 import { verify } from '../../recorder/verify.ts';
 import {
   closed,
@@ -14,21 +14,12 @@ import {
   open,
   opened,
   principal,
+  recording,
   sessionOpened,
   tamper,
 } from './fixture.ts';
 
 const STATES = Object.keys(MOVES) as ReviewState[];
-
-async function recording(
-  t: Test,
-  changes: Partial<RecorderOptions> = {},
-): Promise<{ folder: string; recorder: Recorder }> {
-  const folder = t.testdir();
-  const recorder = await open(folder, changes);
-  t.teardown(() => recorder.close());
-  return { folder, recorder };
-}
 
 async function sound(t: Test, folder: string): Promise<void> {
   t.same((await verify({ path: `${folder}/store.db`, masterKey })).problems, []);
@@ -219,6 +210,9 @@ t.test('what one process changes the other one hears of [seen-across-processes]'
   const approved = new Promise<Review>((resolve) =>
     recorder.reviews.onChange((each) => each.state === 'APPROVED' && resolve(each)),
   );
+  // The writer thread alone does not keep a process alive.
+  const alive = setInterval(() => undefined, 1000);
+  t.teardown(() => clearInterval(alive));
   const created = new Promise<readonly TokenRecord[]>((resolve) => recorder.tokens.onChange(resolve));
   await beside.reviews.move(review.id, 'PENDING', 'APPROVED', { by: dba, vote: vote(dba) });
   const token = {

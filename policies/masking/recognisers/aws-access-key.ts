@@ -29,7 +29,7 @@ export function accessKeyId(text: string, at: number, sink: Sink): void {
  */
 export function secretKeys(text: string, sink: Sink): void {
   let done = 0;
-  for (let probe = SECRET_LENGTH - 1; probe < text.length; ) {
+  for (let probe = SECRET_LENGTH - 1; probe < text.length;) {
     if (!isSecretUnit(text.charCodeAt(probe))) {
       probe += SECRET_LENGTH;
       continue;
@@ -65,7 +65,7 @@ function isMixed(text: string, start: number, end: number): boolean {
 
 /** True when raw JSON text may hold a secret key in any spelling of its slashes. */
 export function maySpellSecret(raw: string): boolean {
-  for (let probe = SECRET_LENGTH - 1; probe < raw.length; ) {
+  for (let probe = SECRET_LENGTH - 1; probe < raw.length;) {
     if (!isSpelling(raw.charCodeAt(probe))) {
       probe += SECRET_LENGTH;
       continue;

@@ -38,7 +38,8 @@ export function ipv6(text: string, colon: number, sink: Sink): number {
   if ((start === colon && text.charCodeAt(colon + 1) !== COLON) || joinedBefore(text, start)) return colon + 1;
   let end = colon;
   while (end - start < LONGEST && isAddressPart(text.charCodeAt(end))) end += 1;
-  while (text.charCodeAt(end - 1) === DOT || (text.charCodeAt(end - 1) === COLON && text.charCodeAt(end - 2) !== COLON)) end -= 1;
+  while (text.charCodeAt(end - 1) === DOT || (text.charCodeAt(end - 1) === COLON && text.charCodeAt(end - 2) !== COLON))
+    end -= 1;
   if (isAlnum(text.charCodeAt(end)) || !isIpv6(text.slice(start, end))) return colon + 1;
   return sink.offer('IP_ADDRESS', start, zoneEnd(text, end), 0.7) ? end : colon + 1;
 }

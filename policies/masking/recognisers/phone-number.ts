@@ -15,14 +15,17 @@ const CLOSE = 0x29;
 export function phoneNumbers(text: string, groups: DigitGroups, sink: Sink): void {
   if (groups.digits < 7) return;
   let g = 0;
+  // Groups that continue no other number: the first, and those behind a phone number.
+  let free = 0;
   while (g < groups.count) {
-    const next = strong(text, groups, g, sink);
+    const next = strong(text, groups, g, g === free, sink);
+    if (next > g) free = next;
     g = next > g ? next : weak(text, groups, g, sink);
   }
 }
 
 /** Offers the number that begins with the group when its form says so; returns the group behind it, or `g`. */
-function strong(text: string, groups: DigitGroups, g: number, sink: Sink): number {
+function strong(text: string, groups: DigitGroups, g: number, free: boolean, sink: Sink): number {
   const start = lead(text, groups, g);
   if (joinedBefore(text, start)) return g;
   if (text.charCodeAt(start) === PLUS) return offerUpTo(text, groups, g, start, 7, 0.75, sink);
@@ -33,11 +36,19 @@ function strong(text: string, groups: DigitGroups, g: number, sink: Sink): numbe
   if (isNorthAmerican(text, groups, g, bracketed)) {
     return offer(text, groups, g, g + 2, start, bracketed ? 0.7 : groups.gap(text, g + 1) === SPACE ? 0.5 : 0.6, sink);
   }
-  if (bracketed && groups.size(g) === 3 && groups.size(g + 1) === 7) return offer(text, groups, g, g + 1, start, 0.6, sink);
-  if (groups.count - g < 2 || digit(text, groups, g) !== 0 || inChain(text, groups, g, start)) return g;
-  const second = text.charCodeAt(groups.start(g) + 1);
-  if (second === 0x30) return groups.size(g) >= 4 || groups.size(g) === 2 ? offerUpTo(text, groups, g, start, 10, 0.5, sink) : g;
+  if (bracketed && groups.size(g) === 3 && groups.size(g + 1) === 7)
+    return offer(text, groups, g, g + 1, start, 0.6, sink);
+  if (groups.count - g < 2 || digit(text, groups, g) !== 0 || !free || (g === 0 && inChain(text, start))) return g;
+  if (text.charCodeAt(groups.start(g) + 1) === 0x30) {
+    return isInternational(text, groups, g) ? offerUpTo(text, groups, g, start, 10, 0.5, sink) : g;
+  }
   return national(text, groups, g, start, sink);
+}
+
+/** 00 and a country code, which begins with no zero. */
+function isInternational(text: string, groups: DigitGroups, g: number): boolean {
+  if (groups.size(g) === 2) return digit(text, groups, g + 1) !== 0;
+  return groups.size(g) >= 4 && text.charCodeAt(groups.start(g) + 2) !== 0x30;
 }
 
 /** 0 and an area code, groups of at least two: 020 7946 0958, 06 12 34 56 78, 030 12345678. */
@@ -46,7 +57,7 @@ function national(text: string, groups: DigitGroups, g: number, start: number, s
   if (size < 2 || size > 5 || isDate(text, groups, g)) return g;
   let digits = size;
   let last = g;
-  while (last + 1 < groups.count && groups.size(last + 1) >= 2 && digits + groups.size(last + 1) <= 11) {
+  while (last + 1 < groups.count && groups.size(last + 1) >= 2 && digits + groups.size(last + 1) <= 12) {
     last += 1;
     digits += groups.size(last);
   }
@@ -120,16 +131,16 @@ function lead(text: string, groups: DigitGroups, g: number): number {
 }
 
 /** Part of a longer word such as `ORD-0123-456789` or `#0123 4567`. */
-function inChain(text: string, groups: DigitGroups, g: number, start: number): boolean {
+function inChain(text: string, start: number): boolean {
   const before = text.charCodeAt(start - 1);
-  if (g > 0) return before === DASH || before === DOT;
   return before === 0x23 || ((before === DASH || before === DOT || before === 0x2f) && joinedBefore(text, start - 1));
 }
 
 /** Three groups that are a day, a month and a year, in any usual order. */
 function isDate(text: string, groups: DigitGroups, g: number): boolean {
   const yearFirst = groups.size(g) === 4;
-  if (groups.size(g + 1) > 2 || groups.size(yearFirst ? g + 2 : g) > 2 || groups.size(yearFirst ? g : g + 2) !== 4) return false;
+  if (groups.size(g + 1) > 2 || groups.size(yearFirst ? g + 2 : g) > 2 || groups.size(yearFirst ? g : g + 2) !== 4)
+    return false;
   if (groups.count - g < 3) return false;
   const year = groups.value(text, yearFirst ? g : g + 2);
   const other = groups.value(text, yearFirst ? g + 2 : g);
