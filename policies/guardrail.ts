@@ -45,7 +45,6 @@ const REMEDY: Readonly<Record<Direction, string>> = {
 };
 // Forms are joined up to this length for one scan.
 const BATCH = 65_536;
-const NOT_ASCII = /\P{ASCII}/u;
 
 /** Throws a RuleFault when a pattern does not compile. */
 export function compileGuardrails(documents: readonly GuardrailDocument[], direction: Direction): Guardrails {
@@ -67,7 +66,7 @@ export function compileGuardrails(documents: readonly GuardrailDocument[], direc
       if (!gate.mayMatch(json) && (named || !gate.mayMatch(name))) return CLEAN;
     } else {
       const glance = read(json, traits, name, 'fresh');
-      if (glance.complete && !mayMatch(gate, glance.forms)) return CLEAN;
+      if (glance.complete && !mayMatch(gate, glance)) return CLEAN;
     }
     return judgeForms(rules, read(json, traits, name, 'all'), json, direction);
   };
@@ -119,9 +118,10 @@ function judgeForms(rules: readonly Rule[], reading: Reading, json: string, dire
   return denial === undefined ? { findings } : { findings, denial };
 }
 
-function mayMatch(gate: Gate, forms: readonly Form[]): boolean {
+function mayMatch(gate: Gate, { forms, exotic }: Reading): boolean {
   for (const { text } of batches(forms)) {
-    if (gate.mayMatch(text) || (NOT_ASCII.test(text) && gate.mayMatch(lower(text)))) return true;
+    // Words are compared in lower case, which is more than a pattern that ignores case does.
+    if (gate.mayMatch(text) || (exotic && gate.mayMatch(lower(text)))) return true;
   }
   return false;
 }

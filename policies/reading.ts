@@ -28,6 +28,8 @@ export interface Reading {
   readonly forms: readonly Form[];
   /** False when the text holds more encodings than are undone: whatever else it says has not been read. */
   readonly complete: boolean;
+  /** Some form holds more than printable ASCII. */
+  readonly exotic: boolean;
 }
 
 // A line comment needs a line end, which a JSON text without escapes cannot hold in a string.
@@ -45,7 +47,9 @@ export function read(json: string, traits: number, name: string, extent: 'fresh'
   const budget = ALLOWANCE + GROWTH * length + Math.min(EXTRA * length, MAX_EXTRA);
   const collector = new Collector(budget, extent === 'all');
   collector.add(WHOLE, json, true);
-  const bland = isBland(traits);
+  collector.exotic = (traits & Trait.exotic) !== 0;
+  // Nothing but escapes: a string that has none of them is as it stands.
+  const bland = (traits & OPEN & ~Trait.backslash) === 0;
   let token = 0;
   for (const [start, end] of tokens(json)) {
     const text = decodeString(json, start, end);
@@ -55,15 +59,14 @@ export function read(json: string, traits: number, name: string, extent: 'fresh'
     token += 1;
   }
   if (name !== '') collector.unfold(NAME, name, true, 0);
-  return { forms: collector.forms, complete: collector.complete };
+  const { forms, complete, exotic } = collector;
+  return { forms, complete, exotic };
 }
-
-// Nothing but escapes: what has none of them is as it stands.
-const isBland = (traits: number): boolean => (traits & OPEN & ~Trait.backslash) === 0;
 
 class Collector {
   readonly forms: Form[] = [];
   complete = true;
+  exotic = false;
   readonly #all: boolean;
   #budget: number;
 
@@ -83,6 +86,7 @@ class Collector {
     if (!this.complete) return;
     this.add(token, text, fresh);
     const traits = traitsOf(text);
+    if ((traits & Trait.exotic) !== 0) this.exotic = true;
     const plain = (traits & Trait.exotic) === 0 ? text : this.#normal(token, text);
     if (plain !== text || (traits & (Trait.block | Trait.line)) !== 0) {
       for (const form of withoutComments(plain)) this.add(token, form, true);
@@ -108,8 +112,8 @@ class Collector {
   /** What the text's encodings stand for, and whether that is more than a piece of the text. */
   #encoded(text: string, traits: number): Map<string, boolean> {
     const inner = new Map<string, boolean>();
-    if (STARTS_JSON.test(text) && (this.#all || (traits & OPEN) !== 0)) {
-      const bland = isBland(traits);
+    if ((this.#all || traits !== 0) && STARTS_JSON.test(text)) {
+      const bland = (traits & ~Trait.backslash) === 0;
       for (const [start, end] of tokens(text)) {
         const raw = text.slice(start + 1, end - 1);
         const escaped = (traits & Trait.backslash) !== 0 && raw.includes('\\');

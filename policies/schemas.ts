@@ -14,7 +14,6 @@ const texts = (description: string, more: Schema = {}): Schema => ({
 
 function document(title: string, description: string, required: readonly string[], properties: Schema): Schema {
   return {
-    $schema: 'https://json-schema.org/draft/2020-12/schema',
     title,
     description,
     type: 'object',

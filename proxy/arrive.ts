@@ -1,4 +1,5 @@
-import { Readable } from 'node:stream';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { Principal } from '../policies/types.ts';
 import { GatewayError } from './errors.ts';
 import type { Gateway } from './gateway.ts';
@@ -9,6 +10,8 @@ import { checkHost, checkOrigin, checkRequest } from './wire/headers.ts';
 /** Proves who is calling, from headers alone: a stranger's bytes are never parsed. */
 export function authenticate(arrival: Arrival, gateway: Gateway): Principal | Promise<Principal> {
   if (arrival.credentials.type === 'http') {
+    // A target in absolute form names a host of its own, which another reader may prefer to the Host header.
+    if (!arrival.credentials.url.startsWith('/')) throw new GatewayError('host_refused');
     checkHost(arrival.headers, gateway.allowedHosts);
     checkOrigin(arrival.headers, gateway.settings().allowedOrigins, gateway.publicUrl);
   }
@@ -20,21 +23,27 @@ export async function decode(arrival: Arrival, gateway: Gateway): Promise<Frame 
   checkRequest(arrival);
   if (arrival.httpMethod !== 'POST') return undefined;
   const { body } = arrival;
-  if (typeof body === 'function') return decodeFrame(body(), gateway.frameLimits);
-  const bytes = Buffer.isBuffer(body) ? body : await readBody(body, arrival, gateway);
+  if (typeof body === 'function') return decodeFrame(await body(), gateway.frameLimits);
+  const bytes = Buffer.isBuffer(body) ? body : await readBody(body, arrival.headers, gateway.messageSize, gateway.bodyTimeoutMs);
   return decodeFrame(bytes, gateway.frameLimits);
 }
 
-/** Reads at most `message_size` bytes, in time; over it the rest is not read. */
-function readBody(body: Readable, arrival: Arrival, gateway: Gateway): Promise<Buffer> {
-  const limit = gateway.messageSize;
-  if (Number(arrival.headers['content-length'] ?? 0) > limit) {
+/** Reads at most `limit` bytes, in time; over it the rest is not read. */
+export function readBody(
+  body: Readable,
+  headers: IncomingHttpHeaders,
+  limit: number,
+  timeoutMs: number,
+): Promise<Buffer> {
+  // Whoever left while his token was verified sends no further event.
+  if (body.destroyed) return Promise.reject(new GatewayError('body_timeout'));
+  if (Number(headers['content-length'] ?? 0) > limit) {
     return Promise.reject(new GatewayError('too_large', `${limit} bytes`));
   }
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const timer = setTimeout(() => finish(new GatewayError('body_timeout')), gateway.bodyTimeoutMs);
+    const timer = setTimeout(() => finish(new GatewayError('body_timeout')), timeoutMs);
     const finish = (fault?: GatewayError): void => {
       clearTimeout(timer);
       body.off('data', onData).off('end', onEnd).off('error', onError).off('close', onError);

@@ -46,6 +46,8 @@ export interface Gateway {
   readonly bodyTimeoutMs: number;
   /** What a caller refused with 401 or 403 on this route is told about how to authenticate. */
   readonly challengeFor: (route: string) => { readonly resourceMetadata?: string; readonly scopes: readonly string[] };
+  /** Aborts when the gateway stops: whoever waits for people is told to come back. */
+  readonly stopping: AbortSignal;
   readonly now: () => number;
   /** The settings of this moment. */
   settings(): Settings;

@@ -81,14 +81,15 @@ async function* wait(exchange: Exchange, found: Review, startedAt: number): Asyn
   const { reviews } = gateway.recorder;
   const { inlineTimeoutMs, heartbeatMs } = asked.settings.hold;
   exchange.review = found.id;
-  const listener = gateway.waiters.listen(found.id, exchange.signal);
+  const listener = gateway.waiters.listen(found.id, AbortSignal.any([exchange.signal, gateway.stopping]));
   try {
     // Read again: what changed before the listener stood would be missed otherwise.
     let review = (await reviews.get(found.id)) ?? found;
     for (let beats = 0; ; review = (await reviews.get(found.id)) ?? review) {
       const admission = await settleWith(exchange, review);
       if (admission !== undefined) return admission;
-      const left = asked.arrival.review === undefined ? startedAt + inlineTimeoutMs - gateway.now() : 0;
+      const waits = asked.arrival.review === undefined && !gateway.stopping.aborted;
+      const left = waits ? startedAt + inlineTimeoutMs - gateway.now() : 0;
       if (left <= 0) throw pending(exchange, review);
       beats += 1;
       yield beat(exchange, beats);

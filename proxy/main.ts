@@ -54,6 +54,7 @@ function hostsOf({ server }: Config): readonly string[] {
 export async function createPortcullis(config: Config, log: Log, options: PortcullisOptions = {}): Promise<Portcullis> {
   const { role = 'gateway', clock = Date.now } = options;
   const keys = loadMasterKey(config);
+  for (const warning of keys.warnings) log.warn({}, warning);
   const settingsOf = (from: Config, rulebook: Rulebook): Settings => ({
     rulebook,
     hold: from.hold,
@@ -84,6 +85,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     execute: (review, owner, address) => execute(gateway, ask, review, owner, address),
   });
   const refusals = createRefusals(recorder);
+  const stopping = new AbortController();
   const gateway: Gateway = {
     authenticate: identities.authenticate,
     recorder,
@@ -101,6 +103,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     messageSize: config.server.messageSizeBytes,
     bodyTimeoutMs: config.server.bodyTimeoutMs,
     challengeFor: () => ({ scopes: config.auth.oidc?.requiredScopes ?? [] }),
+    stopping: stopping.signal,
     now: clock,
     settings: () => settings,
   };
@@ -116,7 +119,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     Buffer.from(hkdfSync('sha256', keys.master, '', 'console cookie', 32)),
     publicUrl.startsWith('https:'),
   );
-  const app = createServer({
+  const { app, mcp } = createServer({
     gateway,
     seal,
     maxInFlight: config.server.maxInFlight,
@@ -141,6 +144,9 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     },
     async close() {
       stopHouse();
+      stopping.abort();
+      app.server.close();
+      await mcp.drain(config.server.graceMs);
       waiters.close();
       await app.close();
       await Promise.all([...gateway.connections.values()].map((connection) => connection.upstream.close()));

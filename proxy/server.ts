@@ -2,7 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { createAddressOf } from './address.ts';
 import { consoleDoor } from './console/door.ts';
 import type { CookieSeal } from './console/cookie.ts';
-import { mcpDoor } from './doors/mcp.ts';
+import { mcpDoor, type McpDoor } from './doors/mcp.ts';
 import { restDoor } from './doors/rest.ts';
 import { GatewayError } from './errors.ts';
 import type { Gateway } from './gateway.ts';
@@ -17,8 +17,13 @@ export interface ServerOptions {
   readonly troubles: () => readonly string[];
 }
 
+export interface Server {
+  readonly app: FastifyInstance;
+  readonly mcp: McpDoor;
+}
+
 /** The HTTP server with all its doors. It decides nothing: each door turns a request into an Arrival for the pipeline. */
-export function createServer(options: ServerOptions): FastifyInstance {
+export function createServer(options: ServerOptions): Server {
   const { gateway, seal, maxInFlight } = options;
   const addressOf = createAddressOf(options.trustedProxies);
   const app = Fastify({
@@ -38,11 +43,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
       status === 413 ? 'too_large' : status === 415 ? 'media_type' : status < 500 ? 'invalid_request' : 'internal';
     return reply.code(status).send(said(new GatewayError(error, status < 500 ? 'the request was not accepted' : '')));
   });
-  mcpDoor(app, { gateway, maxInFlight, addressOf });
+  const mcp = mcpDoor(app, { gateway, maxInFlight, addressOf });
   restDoor(app, gateway, addressOf);
   consoleDoor(app, { gateway, seal, addressOf });
   opsDoor(app, { metrics: gateway.metrics, troubles: options.troubles });
-  return app;
+  return { app, mcp };
 }
 
 function said(error: GatewayError): { error: { code: string; message: string; remedy: string } } {

@@ -40,7 +40,7 @@ export interface Arrival {
   /** Names and values as they came, to find duplicates. */
   readonly rawHeaders: readonly string[];
   /** The unread body (HTTP), the message itself, or what makes it: nothing is read or parsed before the caller is known. */
-  readonly body: Readable | Buffer | (() => Buffer);
+  readonly body: Readable | Buffer | (() => Buffer | Promise<Buffer>);
   /** Aborts when the client went away. */
   readonly gone: AbortSignal;
   /** This message gets a recorded session of its own (an execution, the gateway's own questions). */

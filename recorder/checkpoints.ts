@@ -38,7 +38,7 @@ export class Checkpoints {
   /** Entries of this process that the last checkpoint covers, and that the head outside covers. */
   #signed = 0;
   #outside = 0;
-  #outsideAt = 0;
+  #outsideAt = Number.NEGATIVE_INFINITY;
 
   constructor(db: Db, path: string, keys: Keys, ledger: Ledger) {
     this.#db = db;
@@ -49,39 +49,40 @@ export class Checkpoints {
     this.#insert = db.prepare('INSERT INTO checkpoints (number, at, heads, key, signature) VALUES (?, ?, ?, ?, ?)');
   }
 
-  /** Milliseconds until the head outside is due; undefined when it covers everything. */
+  /** Milliseconds from this moment of the monotonic clock until the head outside is due; undefined when it covers everything. */
   dueIn(now: number): number | undefined {
     return this.#ledger.appended === this.#outside ? undefined : Math.max(0, this.#outsideAt + EVERY_MS - now);
   }
 
   /** Signs when a thousand entries wait for it. */
-  signWhenDue(now: number): void {
-    if (this.#ledger.appended - this.#signed >= EVERY_ENTRIES) this.#sign(now);
+  signWhenDue(): void {
+    if (this.#ledger.appended - this.#signed >= EVERY_ENTRIES) this.#sign();
   }
 
   /** Signs, syncs the store, and then writes the head beside it: the head is never ahead of the disk. */
-  write(now: number): void {
+  write(): void {
     const { appended } = this.#ledger;
     const mode = this.#db.pragma('synchronous', { simple: true }) as number;
     this.#db.pragma('synchronous = FULL');
     try {
-      this.#sign(now);
+      this.#sign();
     } finally {
       this.#db.pragma(`synchronous = ${mode}`);
     }
     // Under the store's write lock, so that a slower process cannot put an older checkpoint over a newer one.
     this.#ledger.transact(() => this.#writeHead(toCheckpoint(this.#newest.get() as CheckpointRow)));
     this.#outside = appended;
-    this.#outsideAt = now;
+    this.#outsideAt = performance.now();
   }
 
-  #sign(now: number): void {
+  #sign(): void {
+    const at = Date.now();
     this.#ledger.transact(() => {
       const last = this.#newest.get() as CheckpointRow | undefined;
       const number = (last?.number ?? 0) + 1;
       const heads = unnamedHeads(this.#db);
-      const made = signCheckpoint({ number, at: now, heads, key: this.#keys.id }, this.#keys.signer);
-      this.#insert.run(number, now, JSON.stringify(heads), made.key, made.signature);
+      const made = signCheckpoint({ number, at, heads, key: this.#keys.id }, this.#keys.signer);
+      this.#insert.run(number, at, JSON.stringify(heads), made.key, made.signature);
     });
     this.#signed = this.#ledger.appended;
   }

@@ -69,7 +69,7 @@ export class JournalFile implements Journal {
     this.#options = options;
     this.#position = options.start;
     this.#reserve = new Reserve(options.folder);
-    this.#reserve.take(Date.now());
+    this.#reserve.take(performance.now());
     this.#openSegment();
   }
 
@@ -127,7 +127,7 @@ export class JournalFile implements Journal {
     const waiting = this.#position + this.#used - this.#options.shared.moved;
     const limit = outcome ? this.#options.limit + RESERVE_SIZE : this.#options.limit;
     if (waiting >= limit) return `${waiting} bytes of the journal wait for the store`;
-    if (!outcome && !this.#reserve.held && !this.#reserve.take(Date.now())) {
+    if (!outcome && !this.#reserve.held && !this.#reserve.take(performance.now())) {
       return `no room on the disk of ${this.#options.folder}`;
     }
     return undefined;

@@ -11,7 +11,7 @@ const RETRY_MS = 1000;
 export class Reserve {
   readonly #folder: string;
   #held = false;
-  #triedAt = 0;
+  #triedAt = Number.NEGATIVE_INFINITY;
 
   constructor(folder: string) {
     this.#folder = folder;

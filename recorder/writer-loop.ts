@@ -53,9 +53,10 @@ export class WriterLoop {
   #setPosition!: Statement;
   readonly #settling: { readonly call: number; readonly position: number }[] = [];
   #failures = 0;
+  // Moments of the monotonic clock: a clock that is set back must not stop the thread.
   #retryAt = 0;
   #lookAt = 0;
-  #movedAt = 0;
+  #movedAt = Number.NEGATIVE_INFINITY;
   #held: Request | undefined;
 
   constructor(data: WriterData, port: Port) {
@@ -125,7 +126,7 @@ export class WriterLoop {
       }
     });
     reviews.settle(at);
-    checkpoints.write(at);
+    checkpoints.write();
     this.#reader?.discard(this.#reader.position, true);
   }
 
@@ -157,16 +158,16 @@ export class WriterLoop {
 
   /** The thread's own work; a failure is reported, waited out and tried again: the journal keeps everything. True when there may be more. */
   #work(): boolean {
-    if (this.#retryAt > Date.now()) return false;
+    if (this.#retryAt > performance.now()) return false;
     try {
-      const more = this.#gatherFor(Date.now()) === 0 && this.#move();
+      const more = this.#gatherFor(performance.now()) === 0 && this.#move();
       this.#upkeep();
       if (this.#failures > 0) this.#port.send({ kind: 'trouble', reason: undefined });
       this.#failures = this.#retryAt = 0;
       return more;
     } catch (error) {
       this.#tables.intake.reload();
-      this.#retryAt = Date.now() + BACK_OFF_MS[Math.min(this.#failures++, BACK_OFF_MS.length - 1)]!;
+      this.#retryAt = performance.now() + BACK_OFF_MS[Math.min(this.#failures++, BACK_OFF_MS.length - 1)]!;
       this.#port.send({ kind: 'trouble', reason: `the store cannot be written: ${(error as Error).message}` });
       return false;
     }
@@ -206,17 +207,17 @@ export class WriterLoop {
       this.#tables.intake.take(frames);
       this.#setPosition.run(String(next), POSITION);
     });
-    this.#movedAt = Date.now();
+    this.#movedAt = performance.now();
     reader.advance(next);
     this.#shared.moved = next;
     return frames.length;
   }
 
   #upkeep(): void {
-    const now = Date.now();
+    const now = performance.now();
     const { checkpoints, tokens } = this.#tables;
-    if (checkpoints.dueIn(now) === 0) this.#checkpoint(now);
-    else checkpoints.signWhenDue(now);
+    if (checkpoints.dueIn(now) === 0) this.#checkpoint();
+    else checkpoints.signWhenDue();
     if (now >= this.#lookAt) {
       this.#lookAt = now + POLL_MS;
       const seen = this.#watcher.look();
@@ -226,14 +227,14 @@ export class WriterLoop {
   }
 
   /** The store is on the disk behind a checkpoint, so the segments moved before it are not needed any more. */
-  #checkpoint(now: number): void {
+  #checkpoint(): void {
     const position = this.#reader?.position ?? 0;
-    this.#tables.checkpoints.write(now);
+    this.#tables.checkpoints.write();
     this.#reader?.discard(position, true);
   }
 
   #rest(): void {
-    const now = Date.now();
+    const now = performance.now();
     const due = this.#tables.checkpoints.dueIn(now) ?? POLL_MS;
     const gather = this.#gatherFor(now);
     if (gather === 0 && this.#retryAt <= now) return;
@@ -256,13 +257,12 @@ export class WriterLoop {
   #close(call: number): void {
     const { ledger, checkpoints } = this.#tables;
     try {
-      const deadline = Date.now() + CLOSE_MS;
-      while (this.#move() && Date.now() < deadline);
+      const deadline = performance.now() + CLOSE_MS;
+      while (this.#move() && performance.now() < deadline);
       this.#db.pragma('busy_timeout = 100');
-      const now = Date.now();
       if (ledger.started) {
-        ledger.transact(() => ledger.append({ type: 'writer.stopped', at: now }));
-        checkpoints.write(now);
+        ledger.transact(() => ledger.append({ type: 'writer.stopped', at: Date.now() }));
+        checkpoints.write();
         this.#reader?.discard(this.#reader.position, false);
         this.#db.pragma('wal_checkpoint(TRUNCATE)');
       }

@@ -11,7 +11,7 @@ export class Collector implements Sink {
   readonly #asks: ReadonlyMap<BuiltInType, readonly Ask[]>;
   readonly #highest: ReadonlyMap<BuiltInType, number>;
   #text = '';
-  #key = 0;
+  #key: string | undefined;
   #spans: Span[] = [];
 
   constructor(asks: ReadonlyMap<BuiltInType, readonly Ask[]>) {
@@ -24,7 +24,7 @@ export class Collector implements Sink {
   /** Begins with a new text; returns the list that spans will be put into. */
   begin(text: string, key: string | undefined): Span[] {
     this.#text = text;
-    this.#key = key === undefined ? 0 : mentions(key, 0, key.length);
+    this.#key = key;
     this.#spans = [];
     return this.#spans;
   }
@@ -44,16 +44,20 @@ export class Collector implements Sink {
   }
 
   speaksOfVersions(start: number): boolean {
-    return ((this.#key | mentions(this.#text, start - VERSION_BEFORE, start)) & VERSION_CONTEXT) !== 0;
+    return this.#speaksOf(VERSION_CONTEXT, Math.max(0, start - VERSION_BEFORE), start);
   }
 
   #withContext(type: BuiltInType, start: number, end: number, score: number): number {
     const wanted = CONTEXT_OF[type];
     if (wanted === 0) return score;
     const near =
-      this.#key |
-      mentions(this.#text, Math.max(0, start - BEFORE), start) |
-      mentions(this.#text, end, Math.min(this.#text.length, end + AFTER));
-    return (near & wanted) === 0 ? score : Math.min(1, score + CONTEXT_BOOST);
+      this.#speaksOf(wanted, Math.max(0, start - BEFORE), start) ||
+      mentions(this.#text, end, Math.min(this.#text.length, end + AFTER), wanted) !== 0;
+    return near ? Math.min(1, score + CONTEXT_BOOST) : score;
+  }
+
+  #speaksOf(wanted: number, from: number, to: number): boolean {
+    if (mentions(this.#text, from, to, wanted) !== 0) return true;
+    return this.#key !== undefined && mentions(this.#key, 0, this.#key.length, wanted) !== 0;
   }
 }

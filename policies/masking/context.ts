@@ -1,4 +1,4 @@
-import { isEscapeLetter, isLetter, isLower, isUpper } from './characters.ts';
+import { isEscapeLetter, isLower, isUpper } from './characters.ts';
 import type { BuiltInType } from './entities.ts';
 
 const PHONE = 1;
@@ -71,45 +71,67 @@ const STEMS: ReadonlyMap<string, number> = new Map([
   ['firm', VERSION],
 ]);
 
-const LONGEST = 40;
+const LONGEST = 9;
 
-/** Bits of the words that begin from `from` up to `to`. Words are runs of ASCII letters; a capital in `cellPhone` begins another. */
-export function mentions(text: string, from: number, to: number): number {
-  let bits = 0;
-  let i = from;
-  while (i < to) {
-    if (!isLetter(text.charCodeAt(i)) || continues(text, i)) {
-      i += 1;
-      continue;
-    }
-    let end = i + 1;
-    while (isLetter(text.charCodeAt(end)) && !continuesInCapitals(text, end)) end += 1;
-    bits |= word(text, i, end);
-    i = end;
+/** 1 for small letters, 2 for capitals, of ASCII. */
+const CASE = new Uint8Array(128).fill(1, 0x61, 0x7b).fill(2, 0x41, 0x5b);
+
+/** Bits of the words that begin with two letters, of which the second may be missing: 27 times the first, plus the second, from 1. */
+const PAIRS = pairs();
+
+function pairs(): Uint8Array {
+  const bits = new Uint8Array(27 * 27);
+  for (const [word, of] of [...WORDS, ...STEMS]) {
+    const pair = 27 * ordinal(word.charCodeAt(0)) + ordinal(word.charCodeAt(1));
+    bits[pair] = (bits[pair] as number) | of;
   }
   return bits;
 }
 
-/** True when the letter at `at` is not the first of a word. */
-function continues(text: string, at: number): boolean {
-  if (isEscapeLetter(text, at)) return true;
-  if (!isLetter(text.charCodeAt(at - 1)) || isEscapeLetter(text, at - 1)) return false;
-  return !continuesInCapitals(text, at);
+/** 1 to 26 for letters, otherwise 0. */
+function ordinal(c: number): number {
+  const place = (c | 0x20) - 0x60;
+  return place >= 1 && place <= 26 ? place : 0;
 }
 
-/** True at the capital of `cellPhone`, where a new word begins. */
-const continuesInCapitals = (text: string, at: number): boolean =>
-  isUpper(text.charCodeAt(at)) && isLower(text.charCodeAt(at - 1)) && !isEscapeLetter(text, at - 1);
-
-function word(text: string, start: number, end: number): number {
-  const length = end - start;
-  if (length > LONGEST) return 0;
-  if (length < 4) return WORDS.get(text.slice(start, end).toLowerCase()) ?? 0;
-  let bits = STEMS.get(text.slice(start, start + 4).toLowerCase()) ?? 0;
-  if (length <= 9) bits |= WORDS.get(text.slice(start, end).toLowerCase()) ?? 0;
-  const last = text.charCodeAt(end - 1) | 0x20;
-  // smartphone, creditcard
-  if (last === 0x65 && text.slice(end - 5, end).toLowerCase() === 'phone') bits |= PHONE;
-  if (last === 0x64 && text.slice(end - 4, end).toLowerCase() === 'card') bits |= CARD;
+/**
+ * Those of the wanted bits whose words begin from `from` up to `to`. Words are runs of ASCII letters; a capital in `cellPhone` begins
+ * another. `phone` and `card` count anywhere in a word.
+ */
+export function mentions(text: string, from: number, to: number, wanted: number): number {
+  let bits = 0;
+  let before = from > 0 ? caseAt(text, from - 1) : 0;
+  for (let i = from; i < to; i += 1) {
+    const c = text.charCodeAt(i);
+    const now = c < 128 ? (CASE[c] as number) : 0;
+    if (now !== 0 && ((PAIRS[27 * ((c | 0x20) - 0x60) + ordinal(text.charCodeAt(i + 1))] as number) & wanted) !== 0) {
+      const begins = before === 0 || (now === 2 && before === 1);
+      bits |= word(text, i, begins) & wanted;
+      if (bits === wanted) return bits;
+    }
+    // The letter of an escape such as `\n` belongs to no word.
+    before = before === 0 && now !== 0 && isEscapeLetter(text, i) ? 0 : now;
+  }
   return bits;
+}
+
+function caseAt(text: string, at: number): number {
+  const c = text.charCodeAt(at);
+  return c < 128 && !isEscapeLetter(text, at) ? (CASE[c] as number) : 0;
+}
+
+function word(text: string, start: number, begins: boolean): number {
+  let end = start + 1;
+  while (end - start <= LONGEST && continues(text, end)) end += 1;
+  const lower = text.slice(start, end).toLowerCase();
+  let bits = lower.startsWith('phone') ? PHONE : lower.startsWith('card') ? CARD : 0;
+  if (!begins) return bits;
+  bits |= STEMS.get(lower.slice(0, 4)) ?? 0;
+  return bits | (WORDS.get(lower) ?? 0);
+}
+
+/** True when the unit at `at` continues the word before it. */
+function continues(text: string, at: number): boolean {
+  const c = text.charCodeAt(at);
+  return isLower(c) || (isUpper(c) && isUpper(text.charCodeAt(at - 1)));
 }

@@ -1,4 +1,4 @@
-import { isDigit } from './characters.ts';
+import { isDigit, isHex } from './characters.ts';
 
 const LONGEST_GAP = 3;
 const KEPT = 4096;
@@ -60,6 +60,13 @@ export class DigitGroups {
     for (let i = this.start(group); i < this.end(group); i += 1) value = value * 10 + text.charCodeAt(i) - 0x30;
     return value;
   }
+}
+
+/** True when the digits at `at` follow `h-hhhh-`, as the last part of a UUID does. */
+export function endsUuid(text: string, at: number): boolean {
+  if (text.charCodeAt(at - 1) !== DASH || text.charCodeAt(at - 6) !== DASH) return false;
+  for (let i = at - 5; i < at - 1; i += 1) if (!isHex(text.charCodeAt(i))) return false;
+  return isHex(text.charCodeAt(at - 7));
 }
 
 export const SPACE = 0x20;

@@ -50,7 +50,7 @@ export class Gate implements Sink {
     if (this.wants('PRIVATE_KEY') && raw.includes(KEY_LABEL)) return true;
     if (this.#scan(raw)) return true;
     if (this.wants('AWS_ACCESS_KEY') && maySpellSecret(raw)) this.offer('AWS_ACCESS_KEY', 0, 0, 0.3);
-    if (this.#hit || (this.#wanted !== 0 && (mentions(raw, 0, raw.length) & this.#wanted) !== 0)) return true;
+    if (this.#hit || (this.#wanted !== 0 && mentions(raw, 0, raw.length, this.#wanted) !== 0)) return true;
     return this.#custom.active && this.#custom.mayMatch(raw);
   }
 

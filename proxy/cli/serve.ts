@@ -20,6 +20,12 @@ export async function serve(file: string): Promise<number> {
     {
       onChange(next: Config) {
         const restart = restartNeeded(config, next);
+        // Rules of the new file must not govern the old upstreams, nor the other way round.
+        if (restart.some((key) => key.startsWith('connections['))) {
+          portcullis.gateway.metrics.configReloaded('refused');
+          log.error({ keys: restart }, 'connections changed, so nothing of the new file is in force before a restart');
+          return;
+        }
         if (restart.length > 0) log.warn({ keys: restart }, 'these keys changed and take effect after a restart');
         try {
           const live = takeLive(config, next);

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { refusalReply } from '../answer.ts';
 import { GatewayError } from '../errors.ts';
@@ -13,11 +14,24 @@ export interface McpDoorOptions {
   readonly addressOf: (request: FastifyRequest) => string;
 }
 
+export interface McpDoor {
+  /** Ends listening streams and waits for the calls in work, at most so long; what is not done then is cut. */
+  drain(graceMs: number): Promise<void>;
+}
+
+interface Visit {
+  readonly gone: AbortController;
+  readonly res: ServerResponse;
+  readonly listening: boolean;
+  readonly done: Promise<void>;
+}
+
 const METHODS = new Set(['POST', 'GET', 'DELETE']);
 
 /** `/mcp` (the connection `default`), `/mcp/<connection>` and `/api/mcp` (the gateway itself). */
-export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): void {
+export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor {
   const { gateway } = options;
+  const visits = new Set<Visit>();
   let inFlight = 0;
 
   const enter = (request: FastifyRequest, reply: FastifyReply, connection: string, route: string): void => {
@@ -26,10 +40,11 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): void {
     const res = reply.raw;
     const gone = new AbortController();
     res.on('close', () => gone.abort());
-    const counted = req.method === 'POST';
-    const refused = refusal(req.method ?? '', counted && inFlight >= options.maxInFlight);
+    const listening = req.method !== 'POST';
+    const refused = refusal(req.method ?? '', !listening && inFlight >= options.maxInFlight);
+    const address = options.addressOf(request);
     const arrival: Arrival = {
-      credentials: { type: 'http', headers: req.headers, rawHeaders: req.rawHeaders, url: req.url ?? '', address: options.addressOf(request) },
+      credentials: { type: 'http', headers: req.headers, rawHeaders: req.rawHeaders, url: req.url ?? '', address },
       httpMethod: req.method as Arrival['httpMethod'],
       route,
       connection,
@@ -38,15 +53,18 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): void {
       body: req,
       gone: gone.signal,
     };
-    if (counted) inFlight += 1;
-    deliver(refused === undefined ? handle(arrival, gateway) : only(refused), res)
+    if (!listening) inFlight += 1;
+    const done = deliver(refused === undefined ? handle(arrival, gateway) : only(refused), res)
       .catch((fault: unknown) => {
         gateway.log.error({ err: fault }, 'an answer could not be delivered');
         res.destroy();
       })
       .finally(() => {
-        if (counted) inFlight -= 1;
+        if (!listening) inFlight -= 1;
+        visits.delete(visit);
       });
+    const visit: Visit = { gone, res, listening, done };
+    visits.add(visit);
   };
 
   app.register(async (scope) => {
@@ -59,6 +77,21 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): void {
     );
     scope.all('/api/mcp', (request, reply) => enter(request, reply, 'gateway', '/api/mcp'));
   });
+
+  return {
+    async drain(graceMs) {
+      for (const visit of visits) if (visit.listening) visit.gone.abort();
+      const all = Promise.all([...visits].map((visit) => visit.done));
+      let timer: NodeJS.Timeout | undefined;
+      const over = new Promise((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      });
+      await Promise.race([all, over]);
+      clearTimeout(timer);
+      for (const visit of visits) visit.res.destroy();
+      await Promise.all([...visits].map((visit) => visit.done));
+    },
+  };
 }
 
 function refusal(method: string, busy: boolean): Reply | undefined {
@@ -66,9 +99,7 @@ function refusal(method: string, busy: boolean): Reply | undefined {
     const error = new GatewayError('method_not_allowed', method);
     return refusalReply(error, undefined, undefined, undefined, { allow: 'POST, GET, DELETE' });
   }
-  return busy
-    ? refusalReply(new GatewayError('too_busy'), undefined, undefined, undefined, { 'retry-after': '1' })
-    : undefined;
+  return busy ? refusalReply(new GatewayError('too_busy'), undefined, undefined, undefined, { 'retry-after': '1' }) : undefined;
 }
 
 async function* only(reply: Reply): AsyncGenerator<Reply> {

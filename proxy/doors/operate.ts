@@ -19,7 +19,7 @@ export async function operate(
   credentials: Credentials,
   route: string,
   operation: string,
-  args: () => JsonObject,
+  args: () => JsonObject | Promise<JsonObject>,
   inbound: IncomingHttpHeaders,
   gone: AbortSignal,
 ): Promise<OperationAnswer> {
@@ -41,7 +41,8 @@ export async function operate(
       connection: 'gateway',
       headers,
       rawHeaders: Object.entries(headers).flat() as string[],
-      body: () => requestFrame('"operation"', 'tools/call', { name: operation, arguments: args() }).bytes,
+      body: async () =>
+        requestFrame('"operation"', 'tools/call', { name: operation, arguments: await args() }).bytes,
       gone,
     },
     gateway,

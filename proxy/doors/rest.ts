@@ -2,8 +2,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Json, JsonObject } from '../../policies/types.ts';
 import { OPERATIONS } from '../admin/operations.ts';
 import type { Operation } from '../admin/operation.ts';
+import { readBody } from '../arrive.ts';
 import { GatewayError } from '../errors.ts';
 import type { Gateway } from '../gateway.ts';
+import { checkJson } from '../wire/headers.ts';
 import { operate } from './operate.ts';
 
 const BODY_LIMIT = 262_144;
@@ -11,13 +13,9 @@ const BODY_LIMIT = 262_144;
 /** One REST route for each row of the table of operations. */
 export function restDoor(app: FastifyInstance, gateway: Gateway, addressOf: AddressOf): void {
   app.register(async (scope) => {
-    // The body is parsed by the pipeline's decode step, after it knows who sent it.
+    // The body is read and parsed by the pipeline's decode step, after it knows who sent it.
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser(
-      'application/json',
-      { parseAs: 'buffer', bodyLimit: BODY_LIMIT },
-      (_request, body, done) => done(null, body),
-    );
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
     for (const operation of OPERATIONS) route(scope, operation, gateway, addressOf);
   });
 }
@@ -34,10 +32,12 @@ function route(scope: FastifyInstance, operation: Operation, gateway: Gateway, a
       const credentials = {
         type: 'http',
         headers: request.headers,
+        rawHeaders: request.raw.rawHeaders,
         url: request.url,
         address: addressOf(request),
       } as const;
-      const args = (): JsonObject => argumentsOf(operation, request);
+      const args = async (): Promise<JsonObject> =>
+        argumentsOf(operation, request, await bodyOf(request, gateway));
       const answer = await operate(gateway, credentials, '/api', operation.name, args, request.headers, gone.signal);
       return reply
         .code(answer.status)
@@ -47,10 +47,16 @@ function route(scope: FastifyInstance, operation: Operation, gateway: Gateway, a
   });
 }
 
+async function bodyOf({ raw, headers }: FastifyRequest, gateway: Gateway): Promise<Buffer> {
+  const body = await readBody(raw, headers, BODY_LIMIT, gateway.bodyTimeoutMs);
+  if (body.length > 0) checkJson(headers);
+  return body;
+}
+
 /** Path, query and body members become the operation's arguments; its own schema judges them. */
-function argumentsOf(operation: Operation, request: FastifyRequest): JsonObject {
+function argumentsOf(operation: Operation, request: FastifyRequest, body: Buffer): JsonObject {
   const args: JsonObject = {};
-  if (Buffer.isBuffer(request.body) && request.body.length > 0) Object.assign(args, parseBody(request.body));
+  if (body.length > 0) Object.assign(args, parseBody(body));
   for (const [name, value] of Object.entries(request.query as Record<string, Json>)) {
     if (name !== 'access_token' && name !== 'token')
       args[name] = typed(operation.input.properties[name]?.['type'], value);

@@ -41,16 +41,21 @@ export function checkRequest(request: Pick<Arrival, 'httpMethod' | 'headers' | '
     if (httpMethod === 'GET' && !accepts(headers.accept, 'text/event-stream')) throw new GatewayError('not_acceptable');
     return;
   }
+  checkJson(headers);
+  if (headers.accept === BOTH_TYPES) return;
+  if (!accepts(headers.accept, 'application/json') || !accepts(headers.accept, 'text/event-stream')) {
+    throw new GatewayError('not_acceptable');
+  }
+}
+
+/** Refuses a body that says it is not plain JSON in UTF-8. */
+export function checkJson(headers: IncomingHttpHeaders): void {
   const coding = headers['content-encoding'];
   if (coding !== undefined && coding.trim().toLowerCase() !== 'identity')
     throw new GatewayError('media_type', 'it is encoded');
   const type = headers['content-type'];
   if (type === undefined) throw new GatewayError('media_type', 'Content-Type is missing');
   if (!isJson(type)) throw new GatewayError('media_type', 'Content-Type names another type or charset');
-  if (headers.accept === BOTH_TYPES) return;
-  if (!accepts(headers.accept, 'application/json') || !accepts(headers.accept, 'text/event-stream')) {
-    throw new GatewayError('not_acceptable');
-  }
 }
 
 const MEDIA_TYPE =

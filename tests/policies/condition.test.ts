@@ -16,7 +16,7 @@ t.test('conditions read the call and the caller', (t) => {
     sql: 'delete from x',
     n: 10,
     half: 0.5,
-    big: 9007199254740993,
+    big: Number('9007199254740993'),
     huge: 1e308 * 10,
     zero: -0,
     tags: ['a', 'ba'],

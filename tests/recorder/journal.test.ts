@@ -274,25 +274,28 @@ async function everything(t: Test, folder: string, lines: readonly string[]): Pr
   t.same(report.problems, []);
 }
 
-t.test('refusals are recorded one by one up to 20 an address and 200 in all, then counted [R-refusals]', async (t) => {
-  const entries: Extract<Entry, { type: 'refusal' }>[] = [];
-  const refusals = createRefusals({
-    append: async (entry) => {
-      if (entry.type === 'refusal') entries.push(entry);
-    },
-  });
-  const at = 60_000 * 1000;
-  for (let n = 0; n < 30; n++) refusals.note({ code: 'token_missing', address: '192.0.2.1', route: '/mcp', at });
-  t.equal(entries.length, 20);
-  for (let n = 0; n < 100_000; n++)
-    refusals.note({ code: 'token_invalid', address: `2001:db8::${n}`, route: '/mcp', at });
-  t.equal(entries.length, 200);
-  refusals.note({ code: 'token_missing', address: '192.0.2.1', route: '/mcp', at: at + 60_000 });
-  t.match(entries[200], { code: '*', address: '*', route: '/mcp', count: 10 + 100_000 - 180 });
-  t.match(entries[201], { code: 'token_missing', address: '192.0.2.1', count: 1 });
-  t.equal(entries.length, 202);
-  refusals.flush();
-});
+t.test(
+  'refusals are recorded one by one up to 20 an address and 200 in all, then counted [refusals-bounded]',
+  async (t) => {
+    const entries: Extract<Entry, { type: 'refusal' }>[] = [];
+    const refusals = createRefusals({
+      append: async (entry) => {
+        if (entry.type === 'refusal') entries.push(entry);
+      },
+    });
+    const at = 60_000 * 1000;
+    for (let n = 0; n < 30; n++) refusals.note({ code: 'token_missing', address: '192.0.2.1', route: '/mcp', at });
+    t.equal(entries.length, 20);
+    for (let n = 0; n < 100_000; n++)
+      refusals.note({ code: 'token_invalid', address: `2001:db8::${n}`, route: '/mcp', at });
+    t.equal(entries.length, 200);
+    refusals.note({ code: 'token_missing', address: '192.0.2.1', route: '/mcp', at: at + 60_000 });
+    t.match(entries[200], { code: '*', address: '*', route: '/mcp', count: 10 + 100_000 - 180 });
+    t.match(entries[201], { code: 'token_missing', address: '192.0.2.1', count: 1 });
+    t.equal(entries.length, 202);
+    refusals.flush();
+  },
+);
 
 t.test('refusals that cannot be written are counted and tried again', async (t) => {
   const counts: number[] = [];

@@ -1,5 +1,5 @@
 import { isAlnum, isDigit, isHex, joinedBefore } from '../characters.ts';
-import { DASH, DOT, SPACE } from '../digits.ts';
+import { DASH, DOT, SPACE, endsUuid } from '../digits.ts';
 import type { DigitGroups } from '../digits.ts';
 import type { Sink } from '../entities.ts';
 
@@ -97,6 +97,7 @@ function offerUpTo(
     last += 1;
     digits += groups.size(last);
   }
+  if (score < 0.5 && digits >= 12 && last === g && endsUuid(text, groups.start(g))) return g;
   if (digits < fewest || (score < 0.5 && isDate(text, groups, g))) return g;
   return offer(text, groups, g, last, start, score, sink);
 }
