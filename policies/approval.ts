@@ -85,7 +85,8 @@ function compileRule(document: AccessRequestDocument): Rule {
   };
   const rule = {
     requirement,
-    digest: digest(document),
+    // Rewording a rule asks nobody again.
+    digest: digest({ ...document, description: undefined }),
     requiredGroups: document.approval_required_groups ?? [],
     skipGroups: document.skip_review_groups ?? [],
   };

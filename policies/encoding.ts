@@ -113,15 +113,14 @@ const isHex = (code: number): boolean =>
 const RUN = /[A-Za-z0-9+/_-]{8,}={0,2}/g;
 const NOT_WRAPPED = /[^A-Za-z0-9+/_\s=-]/;
 
+// Longer runs are not cut at their slashes and dashes, which in binary data are everywhere, but read at each of the four alignments.
+const LONG_RUN = 4096;
+
 /** The texts that base64, base64url and hexadecimal runs of a text decode to; what decodes to something other than text is left out. */
 export function decodedRuns(text: string): string[] {
   const runs = new Set<string>();
-  for (const [run] of text.matchAll(RUN)) {
-    for (const piece of [run, ...run.split(/[/+]/), ...run.split(/[-_]/)]) {
-      const body = piece.replace(/=+$/, '');
-      if (body.length >= MIN_PADDED) runs.add(body);
-    }
-  }
+  for (const [run] of text.matchAll(RUN))
+    for (const piece of piecesOf(run)) if (piece.length >= MIN_PADDED) runs.add(piece);
   if (text.includes('\n') && !NOT_WRAPPED.test(text)) runs.add(text.replace(/[\s=]+/g, ''));
   const decoded: string[] = [];
   for (const run of runs) {
@@ -130,6 +129,12 @@ export function decodedRuns(text: string): string[] {
     if (run.length >= MIN_HEX && hexText(run, 0, run.length)) decoded.push(Buffer.from(run, 'hex').toString('utf8'));
   }
   return decoded;
+}
+
+function piecesOf(padded: string): string[] {
+  const run = padded.replace(/=+$/, '');
+  if (run.length > LONG_RUN) return [run, run.slice(1), run.slice(2), run.slice(3)];
+  return [run, ...run.split(/[/+]/), ...run.split(/[-_]/)];
 }
 
 function isText(bytes: Buffer): boolean {

@@ -66,7 +66,9 @@ export function compileGuardrails(documents: readonly GuardrailDocument[], direc
       if (!gate.mayMatch(json) && (named || !gate.mayMatch(name))) return CLEAN;
     } else {
       const glance = read(json, traits, name, 'fresh');
-      if (glance.complete && !mayMatch(gate, glance)) return CLEAN;
+      // What is refused for its encodings is not unfolded a second time.
+      if (!glance.complete) return judgeForms(rules, glance, json, direction);
+      if (!mayMatch(gate, glance)) return CLEAN;
     }
     return judgeForms(rules, read(json, traits, name, 'all'), json, direction);
   };

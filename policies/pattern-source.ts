@@ -1,4 +1,5 @@
-const CAPTURE_NAME = /^\(\?P?<[A-Za-z_]\w*>/;
+const CAPTURE_NAME = /\(\?P?<\w+>/y;
+const PROPERTY = /\\[pP]\{[^}]*\}/y;
 
 /**
  * A pattern that matches somewhere in a text whenever the given one matches any piece of it: assertions of the beginning and the end
@@ -17,8 +18,9 @@ export function withoutAnchors(source: string): string {
         out += close < 0 ? `${source.slice(i)}\\E` : source.slice(i, close + 2);
         i = close < 0 ? source.length : close + 2;
       } else {
-        out += next === 'A' || next === 'z' ? '(?:)' : source.slice(i, i + 2);
-        i += 2;
+        const escape = at(PROPERTY, source, i) ?? source.slice(i, i + 2);
+        out += next === 'A' || next === 'z' ? '(?:)' : escape;
+        i += escape.length;
       }
     } else if (c === '[') {
       const end = classEnd(source, i);
@@ -28,9 +30,9 @@ export function withoutAnchors(source: string): string {
       out += '(?:)';
       i += 1;
     } else {
-      const name = c === '(' ? CAPTURE_NAME.exec(source.slice(i, i + 80)) : null;
-      out += name === null ? c : '(';
-      i += name === null ? 1 : name[0].length;
+      const name = c === '(' ? at(CAPTURE_NAME, source, i) : undefined;
+      out += c;
+      i += name?.length ?? 1;
     }
   }
   return out;
@@ -51,4 +53,10 @@ function classEnd(source: string, start: number): number {
     }
   }
   return i + 1;
+}
+
+/** What a sticky expression matches at a place. */
+function at(expression: RegExp, source: string, place: number): string | undefined {
+  expression.lastIndex = place;
+  return expression.exec(source)?.[0];
 }

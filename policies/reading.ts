@@ -9,7 +9,7 @@ const MAX_UNFOLDING = 3;
 const ALLOWANCE = 1_048_576;
 const GROWTH = 4;
 const EXTRA = 12;
-const MAX_EXTRA = 16_777_216;
+const MAX_EXTRA = 8_388_608;
 
 export const WHOLE = -1;
 export const NAME = -2;

@@ -28,7 +28,10 @@ export function denialFrame(
   };
   if (error.code === 'review_pending' && asked?.frame?.method === 'tools/call' && id !== undefined) {
     const envelope = error.data as JsonObject;
-    return toolResult(id, JSON.stringify(envelope), asked, { isError: true, _meta: { 'portcullis/pending': envelope } });
+    return toolResult(id, JSON.stringify(envelope), asked, {
+      isError: true,
+      _meta: { 'portcullis/pending': envelope },
+    });
   }
   if (isPolicy(error) && asked?.frame?.method === 'tools/call' && id !== undefined) {
     const text = `${error.message}\n\nWhat you can do: ${remedy}`;

@@ -24,7 +24,9 @@ export async function decode(arrival: Arrival, gateway: Gateway): Promise<Frame 
   if (arrival.httpMethod !== 'POST') return undefined;
   const { body } = arrival;
   if (typeof body === 'function') return decodeFrame(await body(), gateway.frameLimits);
-  const bytes = Buffer.isBuffer(body) ? body : await readBody(body, arrival.headers, gateway.messageSize, gateway.bodyTimeoutMs);
+  const bytes = Buffer.isBuffer(body)
+    ? body
+    : await readBody(body, arrival.headers, gateway.messageSize, gateway.bodyTimeoutMs);
   return decodeFrame(bytes, gateway.frameLimits);
 }
 

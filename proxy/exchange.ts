@@ -1,3 +1,4 @@
+import { Abort, type Signal } from './abort.ts';
 import type { Decision, Finding } from '../policies/types.ts';
 import type { DecisionRecord, Entry, Outcome } from '../recorder/types.ts';
 import { createHash } from 'node:crypto';
@@ -48,7 +49,7 @@ export class Exchange {
   claim: Claim | undefined;
   #closed = false;
   readonly #opening: Entry | undefined;
-  readonly #abort = new AbortController();
+  readonly #abort = new Abort();
   #cancelled = false;
 
   constructor(asked: Asked, decision: Decision, recording: Recording, gateway: Gateway) {
@@ -60,7 +61,7 @@ export class Exchange {
     this.startedAt = gateway.now();
     const { gone } = asked.arrival;
     if (gone.aborted) this.#abort.abort();
-    else gone.addEventListener('abort', this.#onGone, { once: true });
+    else gone.on(this.#onGone);
     if (asked.frame?.kind === 'request') {
       asked.session?.flights.set(idKey(asked.frame.id!), {
         cancel: () => {
@@ -72,15 +73,21 @@ export class Exchange {
     }
   }
 
-  /** Modern: closing the stream is the cancel. Legacy: only a call that was not sent yet, or a listening stream, ends with it. */
+  /** Modern: closing the stream is the cancel. Legacy: only a call that was not sent yet, one to the gateway itself, or a listening stream ends with it. */
   readonly #onGone = (): void => {
-    const { era, frame } = this.asked;
-    if (era === 'modern' || !this.sent || frame === undefined) this.#abort.abort();
+    const { era, frame, connection } = this.asked;
+    const waiting = !this.sent || frame === undefined || connection.transport === 'gateway';
+    if (era === 'modern' || waiting) this.#abort.abort();
   };
 
   /** Aborts when the call must be given up. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
+  get signal(): Signal {
+    return this.#abort;
+  }
+
+  /** Ends the call at its upstream, because the time for it is over. */
+  giveUp(): void {
+    this.#abort.abort();
   }
 
   /** The client said notifications/cancelled: it wants no answer. */
@@ -132,6 +139,7 @@ export class Exchange {
       // Nothing was recorded of this call, so there is nothing to close.
       this.#closed = true;
       this.#release();
+      if (this.#opening !== undefined) this.gateway.recordings.forget(this.session);
       throw new GatewayError('record_unavailable', '', { cause });
     }
     this.gateway.metrics.opened(call.connection, this.decision.action);
@@ -181,7 +189,7 @@ export class Exchange {
 
   #release(): void {
     const { arrival, session, frame } = this.asked;
-    arrival.gone.removeEventListener('abort', this.#onGone);
+    arrival.gone.off(this.#onGone);
     if (session !== undefined && frame?.kind === 'request') session.flights.delete(idKey(frame.id!));
   }
 

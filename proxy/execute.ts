@@ -1,3 +1,4 @@
+import { Abort } from './abort.ts';
 import type { JsonObject, Principal } from '../policies/types.ts';
 import type { Execution } from './admin/operation.ts';
 import { GatewayError } from './errors.ts';
@@ -25,7 +26,7 @@ export async function execute(
     connection: review.connection,
     principal: owner,
     address,
-    signal: new AbortController().signal,
+    signal: new Abort(),
     review: id,
   });
   if (era === 'legacy') await client.initialize();

@@ -1,3 +1,4 @@
+import type { Signal } from './abort.ts';
 import type { Rulebook } from '../policies/rulebook.ts';
 import type { Principal } from '../policies/types.ts';
 import type { Recorder } from '../recorder/types.ts';
@@ -47,7 +48,7 @@ export interface Gateway {
   /** What a caller refused with 401 or 403 on this route is told about how to authenticate. */
   readonly challengeFor: (route: string) => { readonly resourceMetadata?: string; readonly scopes: readonly string[] };
   /** Aborts when the gateway stops: whoever waits for people is told to come back. */
-  readonly stopping: AbortSignal;
+  readonly stopping: Signal;
   readonly now: () => number;
   /** The settings of this moment. */
   settings(): Settings;

@@ -81,7 +81,7 @@ async function* wait(exchange: Exchange, found: Review, startedAt: number): Asyn
   const { reviews } = gateway.recorder;
   const { inlineTimeoutMs, heartbeatMs } = asked.settings.hold;
   exchange.review = found.id;
-  const listener = gateway.waiters.listen(found.id, AbortSignal.any([exchange.signal, gateway.stopping]));
+  const listener = gateway.waiters.listen(found.id, exchange.signal, gateway.stopping);
   try {
     // Read again: what changed before the listener stood would be missed otherwise.
     let review = (await reviews.get(found.id)) ?? found;

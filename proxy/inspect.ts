@@ -64,6 +64,12 @@ async function* inspectStream(exchange: Exchange, answer: UpstreamAnswer): Async
   // A connection inspected whole passes nothing on before the answer is complete.
   const held: Outbound[] = [];
   let headers: Readonly<Record<string, string>> = STREAM_HEADERS;
+  const listening = asked.frame === undefined || asked.call.method === 'subscriptions/listen';
+  if (listening) {
+    // It may be silent for ever: its client learns at once that it stands, and is kept warm (duty H-10).
+    exchange.streaming = true;
+    yield { status: 200, mode: 'sse', headers, outbound: [] };
+  }
   try {
     for await (const events of answer.events!) {
       const outbound: Outbound[] = [];
@@ -85,7 +91,7 @@ async function* inspectStream(exchange: Exchange, answer: UpstreamAnswer): Async
         const passed = await passing(exchange, frame);
         if (passed !== undefined) outbound.push(toOutbound(passed, frame, event));
       }
-      if (asked.connection.whole) {
+      if (asked.connection.whole && !listening) {
         held.push(...outbound.splice(0));
         if (!done) continue;
         outbound.push(...held);

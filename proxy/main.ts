@@ -1,5 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { Abort } from './abort.ts';
 import { compileRulebook } from '../policies/compile.ts';
 import type { Rulebook } from '../policies/rulebook.ts';
 import { openRecorder } from '../recorder/recorder.ts';
@@ -75,7 +76,12 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
   const ask: Ask = (arrival) => handle(arrival, gateway);
   const { listen } = config.server;
   const publicUrl = config.server.publicUrl;
-  const identities = await createIdentities(role === 'gateway' ? config : { ...config, auth: { ...config.auth, oidc: undefined } }, recorder, publicUrl, log);
+  const identities = await createIdentities(
+    role === 'gateway' ? config : { ...config, auth: { ...config.auth, oidc: undefined } },
+    recorder,
+    publicUrl,
+    log,
+  );
   const own = createGatewayUpstream({
     recorder,
     waiters,
@@ -85,7 +91,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     execute: (review, owner, address) => execute(gateway, ask, review, owner, address),
   });
   const refusals = createRefusals(recorder);
-  const stopping = new AbortController();
+  const stopping = new Abort();
   const gateway: Gateway = {
     authenticate: identities.authenticate,
     recorder,
@@ -103,7 +109,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     messageSize: config.server.messageSizeBytes,
     bodyTimeoutMs: config.server.bodyTimeoutMs,
     challengeFor: () => ({ scopes: config.auth.oidc?.requiredScopes ?? [] }),
-    stopping: stopping.signal,
+    stopping,
     now: clock,
     settings: () => settings,
   };
@@ -113,7 +119,8 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     storeTrouble: () => recorder.trouble() !== undefined,
   });
   metrics.rulebookLoaded(settings.rulebook.revision);
-  if (role === 'gateway') await recorder.append({ type: 'rules.loaded', at: clock(), revision: settings.rulebook.revision });
+  if (role === 'gateway')
+    await recorder.append({ type: 'rules.loaded', at: clock(), revision: settings.rulebook.revision });
   const stopHouse = role === 'gateway' ? keepHouse(gateway) : (): void => undefined;
   const seal = new CookieSeal(
     Buffer.from(hkdfSync('sha256', keys.master, '', 'console cookie', 32)),
@@ -146,10 +153,11 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
       stopHouse();
       stopping.abort();
       app.server.close();
-      await mcp.drain(config.server.graceMs);
+      await mcp.drain(config.server.graceMs, () =>
+        Promise.all([...gateway.connections.values()].map((connection) => connection.upstream.close())),
+      );
       waiters.close();
       await app.close();
-      await Promise.all([...gateway.connections.values()].map((connection) => connection.upstream.close()));
       await identities.close();
       refusals.flush();
       await recorder.close();

@@ -54,6 +54,11 @@ export class Recordings {
     };
   }
 
+  /** The session could not be written down: the next call opens another. */
+  forget(id: string): void {
+    for (const [key, window] of this.#windows) if (window.id === id) this.#windows.delete(key);
+  }
+
   /** Forgets the windows that fell silent, and answers their ids. */
   expire(now: number): readonly string[] {
     const ended: string[] = [];

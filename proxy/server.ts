@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { createAddressOf } from './address.ts';
 import { consoleDoor } from './console/door.ts';
 import type { CookieSeal } from './console/cookie.ts';
@@ -26,23 +26,27 @@ export interface Server {
 export function createServer(options: ServerOptions): Server {
   const { gateway, seal, maxInFlight } = options;
   const addressOf = createAddressOf(options.trustedProxies);
+  const failed = (fault: FastifyError, _request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const status = fault.statusCode ?? 500;
+    if (status >= 500) gateway.log.error({ err: fault }, 'a request failed unexpectedly');
+    const error =
+      status === 413 ? 'too_large' : status === 415 ? 'media_type' : status < 500 ? 'invalid_request' : 'internal';
+    return reply.code(status).send(said(new GatewayError(error, status < 500 ? 'the request was not accepted' : '')));
+  };
   const app = Fastify({
     logger: false,
+    frameworkErrors: (fault, request, reply) => void failed(fault, request, reply),
     exposeHeadRoutes: false,
     forceCloseConnections: true,
+    // Node's own limit, which Fastify turns off: nobody holds a connection by never ending a request that no door reads.
+    requestTimeout: gateway.bodyTimeoutMs + 60_000,
     routerOptions: { maxParamLength: 200 },
     http: { maxHeaderSize: 65_536 },
   });
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send(said(new GatewayError('route_unknown', request.url.split('?')[0]))),
   );
-  app.setErrorHandler((fault: Error & { statusCode?: number }, _request, reply) => {
-    const status = fault.statusCode ?? 500;
-    if (status >= 500) gateway.log.error({ err: fault }, 'a request failed unexpectedly');
-    const error =
-      status === 413 ? 'too_large' : status === 415 ? 'media_type' : status < 500 ? 'invalid_request' : 'internal';
-    return reply.code(status).send(said(new GatewayError(error, status < 500 ? 'the request was not accepted' : '')));
-  });
+  app.setErrorHandler(failed);
   const mcp = mcpDoor(app, { gateway, maxInFlight, addressOf });
   restDoor(app, gateway, addressOf);
   consoleDoor(app, { gateway, seal, addressOf });

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { Signal } from './abort.ts';
 import type { JsonObject, Principal } from '../policies/types.ts';
 
 /** One JSON-RPC message: its exact bytes and its parsed value. Edits make a new Frame by splicing spans of `text`. */
@@ -42,7 +43,7 @@ export interface Arrival {
   /** The unread body (HTTP), the message itself, or what makes it: nothing is read or parsed before the caller is known. */
   readonly body: Readable | Buffer | (() => Buffer | Promise<Buffer>);
   /** Aborts when the client went away. */
-  readonly gone: AbortSignal;
+  readonly gone: Signal;
   /** This message gets a recorded session of its own (an execution, the gateway's own questions). */
   readonly ownSession?: boolean;
   /** The approved review that this message executes. */

@@ -1,3 +1,4 @@
+import type { Signal } from './abort.ts';
 import type { Review, Reviews } from '../recorder/types.ts';
 
 /** Those who wait for reviews to change, woken by the store. */
@@ -21,30 +22,30 @@ export class Waiters {
 
   /**
    * Listens from now on, so that a change between reading a review and waiting for it is not missed. `changed` resolves
-   * `true` on a change since the last look, `false` when the time is over or the signal aborted.
+   * `true` on a change since the last look, `false` when the time is over or a signal aborted.
    */
-  listen(id: string, signal: AbortSignal): { changed(patienceMs: number): Promise<boolean>; done(): void } {
+  listen(id: string, ...signals: readonly Signal[]): { changed(patienceMs: number): Promise<boolean>; done(): void } {
     let dirty = false;
     let wake: (() => void) | undefined;
+    const rouse = (): void => wake?.();
     const onChange = (): void => {
       dirty = true;
-      wake?.();
+      rouse();
     };
     const listeners = this.#waiting.get(id) ?? new Set();
     listeners.add(onChange);
     this.#waiting.set(id, listeners);
+    for (const signal of signals) signal.on(rouse);
     return {
       async changed(patienceMs) {
-        if (!dirty && !signal.aborted && patienceMs > 0) {
+        if (!dirty && patienceMs > 0 && !signals.some((signal) => signal.aborted)) {
           await new Promise<void>((resolve) => {
             const timer = setTimeout(resolve, patienceMs);
             wake = (): void => {
               clearTimeout(timer);
               resolve();
             };
-            signal.addEventListener('abort', wake, { once: true });
           });
-          if (wake !== undefined) signal.removeEventListener('abort', wake);
           wake = undefined;
         }
         const answer = dirty;
@@ -52,6 +53,7 @@ export class Waiters {
         return answer;
       },
       done: () => {
+        for (const signal of signals) signal.off(rouse);
         listeners.delete(onChange);
         if (listeners.size === 0 && this.#waiting.get(id) === listeners) this.#waiting.delete(id);
       },

@@ -210,6 +210,7 @@ export class WriterLoop {
     this.#movedAt = performance.now();
     reader.advance(next);
     this.#shared.moved = next;
+    this.#tables.checkpoints.signWhenDue();
     return frames.length;
   }
 
@@ -217,7 +218,6 @@ export class WriterLoop {
     const now = performance.now();
     const { checkpoints, tokens } = this.#tables;
     if (checkpoints.dueIn(now) === 0) this.#checkpoint();
-    else checkpoints.signWhenDue();
     if (now >= this.#lookAt) {
       this.#lookAt = now + POLL_MS;
       const seen = this.#watcher.look();

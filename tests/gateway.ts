@@ -23,7 +23,12 @@ export interface TestGateway {
 }
 
 /** A real gateway on a free port, its data in a folder of its own; closed and removed at the end of the test. */
-export async function startGateway(t: Test, config: JsonObject, folder?: string): Promise<TestGateway> {
+export async function startGateway(
+  t: Test,
+  config: JsonObject,
+  folder?: string,
+  clock?: () => number,
+): Promise<TestGateway> {
   const data = folder ?? mkdtempSync(join(tmpdir(), 'portcullis-test-'));
   const logged: string[] = [];
   const whole = {
@@ -35,7 +40,7 @@ export async function startGateway(t: Test, config: JsonObject, folder?: string)
   };
   const parsed = parseConfig(JSON.stringify(whole), join(data, 'config.yaml'), {});
   const log = createLog({ level: 'debug', format: 'json', sink: { write: (line) => void logged.push(line) } });
-  const portcullis = await createPortcullis(parsed, log);
+  const portcullis = await createPortcullis(parsed, log, clock === undefined ? {} : { clock });
   const url = await portcullis.listen();
   let closed = false;
   const close = async (): Promise<void> => {
@@ -55,7 +60,15 @@ export async function startGateway(t: Test, config: JsonObject, folder?: string)
     logged,
     async person(subject, groups) {
       const { token, id, hash } = mintToken();
-      const record = { id, hash, name: subject, subject, email: `${subject}@example.com`, groups, createdAt: Date.now() };
+      const record = {
+        id,
+        hash,
+        name: subject,
+        subject,
+        email: `${subject}@example.com`,
+        groups,
+        createdAt: Date.now(),
+      };
       await recorder.tokens.create(record, { issuer: 'test', subject: 'test' });
       return token;
     },
@@ -82,7 +95,13 @@ export interface Answer {
 const VERSION = '2026-07-28';
 
 /** Sends one HTTP request to the gateway and reads its whole answer. */
-export async function send(url: string, token: string | undefined, body: string | Buffer | undefined, headers: Record<string, string> = {}, method = 'POST'): Promise<Answer> {
+export async function send(
+  url: string,
+  token: string | undefined,
+  body: string | Buffer | undefined,
+  headers: Record<string, string> = {},
+  method = 'POST',
+): Promise<Answer> {
   const response = await fetch(url, {
     method,
     headers: {
@@ -101,12 +120,22 @@ export async function send(url: string, token: string | undefined, body: string 
         .filter((line) => line.startsWith('data: '))
         .map((line) => JSON.parse(line.slice(6)) as JsonObject)
     : [];
-  const json = stream ? (events.at(-1) ?? {}) : text === '' || !text.startsWith('{') ? {} : (JSON.parse(text) as JsonObject);
+  const json = stream
+    ? (events.at(-1) ?? {})
+    : text === '' || !text.startsWith('{')
+      ? {}
+      : (JSON.parse(text) as JsonObject);
   return { status: response.status, headers: response.headers, text, json, events };
 }
 
 /** A modern (2026-07-28) request with its envelope and headers. */
-export function modern(url: string, token: string | undefined, method: string, params: JsonObject = {}, meta: JsonObject = {}): Promise<Answer> {
+export function modern(
+  url: string,
+  token: string | undefined,
+  method: string,
+  params: JsonObject = {},
+  meta: JsonObject = {},
+): Promise<Answer> {
   const _meta = {
     'io.modelcontextprotocol/protocolVersion': VERSION,
     'io.modelcontextprotocol/clientCapabilities': {},
@@ -120,8 +149,13 @@ export function modern(url: string, token: string | undefined, method: string, p
   });
 }
 
-export const callTool = (url: string, token: string | undefined, name: string, args: JsonObject = {}, meta: JsonObject = {}): Promise<Answer> =>
-  modern(url, token, 'tools/call', { name, arguments: args }, meta);
+export const callTool = (
+  url: string,
+  token: string | undefined,
+  name: string,
+  args: JsonObject = {},
+  meta: JsonObject = {},
+): Promise<Answer> => modern(url, token, 'tools/call', { name, arguments: args }, meta);
 
 /** The text blocks of a tool result, joined. */
 export function textOf(answer: Answer): string {

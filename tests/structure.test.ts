@@ -14,17 +14,23 @@ interface Source {
 }
 
 function sources(): readonly Source[] {
-  return FOLDERS.flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)))
+  return FOLDERS.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
+  )
     .filter((path) => path.endsWith('.ts'))
     .map((path) => {
       const text = readFileSync(join(root, path), 'utf8');
-      const specifiers = [...text.matchAll(/(?:^|\n)(?:import|export)\s[^;]*?from\s+'([^']+)'|\bimport\('([^']+)'\)|^import\s+'([^']+)'/gm)].map(
-        (match) => match[1] ?? match[2] ?? match[3]!,
-      );
+      const specifiers = [
+        ...text.matchAll(
+          /(?:^|\n)(?:import|export)\s[^;]*?from\s+'([^']+)'|\bimport\('([^']+)'\)|^import\s+'([^']+)'/gm,
+        ),
+      ].map((match) => match[1] ?? match[2] ?? match[3]!);
       return {
         path,
         text,
-        imports: specifiers.filter((it) => it.startsWith('.')).map((it) => relative(root, resolve(root, dirname(path), it))),
+        imports: specifiers
+          .filter((it) => it.startsWith('.'))
+          .map((it) => relative(root, resolve(root, dirname(path), it))),
         libraries: specifiers.filter((it) => !it.startsWith('.')),
       };
     });
@@ -45,8 +51,13 @@ t.test('imports point one way: proxy, recorder, policies [imports-one-way]', asy
 t.test('policies do no I/O: no socket, file, clock, environment, web framework [policies-pure]', async (t) => {
   const allowed = new Set(['node:crypto', 're2js', '@marcbachmann/cel-js', 'ibantools', 'ajv']);
   for (const { path, libraries, text } of all.filter((source) => source.path.startsWith('policies/'))) {
-    for (const library of libraries) t.ok(allowed.has(library) || library.startsWith('ajv/'), `${path} may import ${library}`);
-    t.notMatch(text, /\bprocess\.|\bDate\.now\(|\bnew Date\(|\bfetch\(|\bsetTimeout\(|\bMath\.random\(|\brandom(?:Bytes|UUID)\(/, `${path} is pure`);
+    for (const library of libraries)
+      t.ok(allowed.has(library) || library.startsWith('ajv/'), `${path} may import ${library}`);
+    t.notMatch(
+      text,
+      /\bprocess\.|\bDate\.now\(|\bnew Date\(|\bfetch\(|\bsetTimeout\(|\bMath\.random\(|\brandom(?:Bytes|UUID)\(/,
+      `${path} is pure`,
+    );
   }
 });
 
@@ -97,11 +108,14 @@ t.test('nothing enforces anything in a hook of the web framework [one-pipeline]'
   }
 });
 
-t.test('importing a file does nothing: work at the top level is for main.ts and cli.ts [imports-do-nothing]', async (t) => {
-  const mayWork = new Set(['proxy/main.ts', 'proxy/cli.ts', 'recorder/writer-thread.ts']);
-  for (const { path, text } of all) {
-    if (mayWork.has(path)) continue;
-    t.notMatch(text, /^await\b|^(?:const|let)\s[^=]*=\s*await\b/m, `${path} does not wait at the top level`);
-    t.notMatch(text, /^[a-zA-Z.]+\([^)]*\)[^;]*;$/m, `${path} calls nothing at the top level`);
-  }
-});
+t.test(
+  'importing a file does nothing: work at the top level is for main.ts and cli.ts [imports-do-nothing]',
+  async (t) => {
+    const mayWork = new Set(['proxy/main.ts', 'proxy/cli.ts', 'recorder/writer-thread.ts']);
+    for (const { path, text } of all) {
+      if (mayWork.has(path)) continue;
+      t.notMatch(text, /^await\b|^(?:const|let)\s[^=]*=\s*await\b/m, `${path} does not wait at the top level`);
+      t.notMatch(text, /^[a-zA-Z.]+\([^)]*\)[^;]*;$/m, `${path} calls nothing at the top level`);
+    }
+  },
+);

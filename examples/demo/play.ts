@@ -24,33 +24,59 @@ export async function play(demo: Demo): Promise<number> {
   };
 
   const { tools } = await client.listTools();
-  step('tools of the shop, and those that Portcullis adds', tools.map((tool) => tool.name).join(', '), tools.some((tool) => tool.name === 'reviews_wait'));
+  step(
+    'tools of the shop, and those that Portcullis adds',
+    tools.map((tool) => tool.name).join(', '),
+    tools.some((tool) => tool.name === 'reviews_wait'),
+  );
 
   const query = await call('query', { sql: 'SELECT name, email, card_number FROM customers LIMIT 2' });
-  step('a query arrives masked', query.text, query.text.includes('<EMAIL_ADDRESS>') && query.text.includes('<CREDIT_CARD>'));
+  step(
+    'a query arrives masked',
+    query.text,
+    query.text.includes('<EMAIL_ADDRESS>') && query.text.includes('<CREDIT_CARD>'),
+  );
 
   const drop = await call('execute_sql', { sql: 'DROP TABLE customers' });
   step('DROP TABLE is blocked', drop.text, drop.isError && drop.text.includes('not allowed'));
 
   const held = call('execute_sql', { sql: 'DELETE FROM orders WHERE id = 1' });
   const review = await pendingReview(demo);
-  step('DELETE is held for approval', `${String(review['id'])}: ${String(review['input'])}`, review['status'] === 'PENDING');
+  step(
+    'DELETE is held for approval',
+    `${String(review['id'])}: ${String(review['input'])}`,
+    review['status'] === 'PENDING',
+  );
 
-  const own = await api(demo, demo.users.engineer, 'PUT', `/api/reviews/${String(review['id'])}`, { status: 'APPROVED' });
+  const own = await api(demo, demo.users.engineer, 'PUT', `/api/reviews/${String(review['id'])}`, {
+    status: 'APPROVED',
+  });
   step('its author cannot approve it', JSON.stringify(own['error']), Object.hasOwn(own, 'error'));
 
-  const approved = await api(demo, demo.users.dba, 'PUT', `/api/reviews/${String(review['id'])}`, { status: 'APPROVED' });
+  const approved = await api(demo, demo.users.dba, 'PUT', `/api/reviews/${String(review['id'])}`, {
+    status: 'APPROVED',
+  });
   step('the DBA approves', String(approved['status']), approved['status'] === 'APPROVED');
   const ran = await held;
   step('the held call ran, once, and answered', ran.text, !ran.isError);
 
   const sessions = await api(demo, demo.users.engineer, 'GET', '/api/sessions?connection=default', undefined);
   const session = (sessions['items'] as JsonObject[])[0]!;
-  const content = await api(demo, demo.users.engineer, 'GET', `/api/sessions/${String(session['id'])}/content`, undefined);
+  const content = await api(
+    demo,
+    demo.users.engineer,
+    'GET',
+    `/api/sessions/${String(session['id'])}/content`,
+    undefined,
+  );
   console.log(`${style.bold('the session, replayed from the record')}\n`);
   console.log(timeline(content, style));
   await client.close();
-  console.log(failures === 0 ? style.good('every step ended as it should') : style.bad(`${failures} steps did not end as they should`));
+  console.log(
+    failures === 0
+      ? style.good('every step ended as it should')
+      : style.bad(`${failures} steps did not end as they should`),
+  );
   return failures === 0 ? 0 : 1;
 }
 
@@ -63,7 +89,13 @@ async function pendingReview(demo: Demo): Promise<JsonObject> {
   }
 }
 
-async function api(demo: Demo, token: string, method: string, path: string, body: JsonObject | undefined): Promise<JsonObject> {
+async function api(
+  demo: Demo,
+  token: string,
+  method: string,
+  path: string,
+  body: JsonObject | undefined,
+): Promise<JsonObject> {
   const response = await fetch(`${demo.url}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },

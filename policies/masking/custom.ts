@@ -1,6 +1,7 @@
 import { RE2JS } from 're2js';
 import type { CustomEntity } from '../documents.ts';
 import { compileGate, compilePattern } from '../pattern.ts';
+import { DEEPEST } from './depth.ts';
 import type { Folding } from './fold.ts';
 
 const WORD = '[\\p{L}\\p{N}]';
@@ -43,15 +44,13 @@ export function compileCustom(
   return matchers;
 }
 
-/** What raw JSON text must hold so that some custom entity can be in it. */
+/** Says of raw JSON text whether some custom entity may be in it. */
 export interface CustomGate {
   readonly active: boolean;
-  /** True when escapes in the raw text may hide a match. */
-  readonly escapable: boolean;
-  mayMatch(raw: string): boolean;
+  /** No false negatives for texts without characters that fold, and without escapes other than of quotes, slashes and line ends. */
+  mayMatch(raw: string, escaped: boolean): boolean;
 }
 
-/** A gate without false negatives for texts without characters that fold; `escapable` says when escapes are to be minded too. */
 export function compileCustomGate(
   matchers: readonly CustomMatcher[],
   lists: readonly string[],
@@ -61,11 +60,34 @@ export function compileCustomGate(
   const words = foldedWords(lists, folding);
   const patterns = sources.length > 0 ? compileGate(sources) : undefined;
   const literals = words.length > 0 ? new RegExp(words.map(quote).join('|'), 'iu') : undefined;
+  const escapable = sources.length > 0 || words.some((word) => ESCAPED_IN_JSON.test(word));
+  const test = (text: string): boolean => literals?.test(text) === true || patterns?.mayMatch(text) === true;
   return {
     active: patterns !== undefined || literals !== undefined,
-    escapable: sources.length > 0 || words.some((word) => ESCAPED_IN_JSON.test(word)),
-    mayMatch: (raw) => literals?.test(raw) === true || patterns?.mayMatch(raw) === true,
+    mayMatch(raw, escaped) {
+      if (test(raw)) return true;
+      if (!escaped || !escapable) return false;
+      // Strings lie in the unescaped text as they are; JSON texts inside of strings, in what that gives unescaped again.
+      let text = raw;
+      for (let depth = 0; depth <= DEEPEST && text.includes('\\'); depth += 1) {
+        text = unescaped(text);
+        if (test(text)) return true;
+      }
+      return false;
+    },
   };
+}
+
+/** The text with its short escapes undone. */
+function unescaped(text: string): string {
+  const undo = (part: string): string =>
+    part
+      .replaceAll('\\"', '"')
+      .replaceAll('\\n', '\n')
+      .replaceAll('\\r', '\r')
+      .replaceAll('\\t', '\t')
+      .replaceAll('\\/', '/');
+  return text.split('\\\\').map(undo).join('\\');
 }
 
 /** Longest first, so that an alternation prefers the longer of two words. */

@@ -36,6 +36,11 @@ export class Detector {
   readonly #jwt = new JwtRecogniser();
   readonly #iban = compileIban();
   readonly #collector: Collector;
+  readonly #wantsCards: boolean;
+  readonly #wantsSsns: boolean;
+  readonly #wantsPhones: boolean;
+  readonly #wantsIps: boolean;
+  readonly #wantsIbans: boolean;
 
   constructor(documents: readonly MaskingDocument[]) {
     this.asks = collectAsks(documents);
@@ -46,6 +51,11 @@ export class Detector {
     );
     this.#collector = new Collector(this.asks);
     this.#fillTriggers();
+    this.#wantsCards = this.asks.has('CREDIT_CARD');
+    this.#wantsSsns = this.asks.has('US_SSN');
+    this.#wantsPhones = this.asks.has('PHONE_NUMBER');
+    this.#wantsIps = this.asks.has('IP_ADDRESS');
+    this.#wantsIbans = this.asks.has('IBAN_CODE');
   }
 
   /** Every entity in the text, none overlapping. `key` names what the text is a value of; its words count as context. */
@@ -112,13 +122,13 @@ export class Detector {
   #digits(text: string, at: number, sink: Sink): number {
     const groups = this.#groups;
     const end = groups.read(text, at);
-    if (groups.digits >= 7 || groups.count >= 4) {
-      if (sink.wants('CREDIT_CARD')) creditCards(text, groups, sink);
-      if (sink.wants('US_SSN')) socialSecurityNumbers(text, groups, sink);
-      if (sink.wants('IP_ADDRESS')) ipv4(text, groups, sink);
-      if (sink.wants('PHONE_NUMBER')) phoneNumbers(text, groups, sink);
+    if (groups.digits >= 7) {
+      if (groups.digits >= 12 && this.#wantsCards) creditCards(text, groups, sink);
+      if (groups.digits >= 9 && this.#wantsSsns) socialSecurityNumbers(text, groups, sink);
+      if (this.#wantsPhones) phoneNumbers(text, groups, sink);
     }
-    if (isLetter(text.charCodeAt(at - 1)) && isDigit(text.charCodeAt(at + 1)) && sink.wants('IBAN_CODE')) {
+    if (groups.count >= 4 && this.#wantsIps) ipv4(text, groups, sink);
+    if (this.#wantsIbans && isDigit(text.charCodeAt(at + 1)) && isLetter(text.charCodeAt(at - 1))) {
       this.#iban(text, at - 2, sink);
     }
     return end;

@@ -8,11 +8,11 @@ type Counted = { -readonly [K in keyof Finding]: Finding[K] };
 /** What was masked in one message: by rule, entity and place, never the value. The last of too many stands for all further ones. */
 export class Findings {
   readonly #list: Counted[] = [];
-  readonly #known = new Map<string, Counted>();
+  readonly #places = new Map<string, Counted[]>();
 
   add(rule: string, entity: string, path: string): void {
-    const key = JSON.stringify([rule, entity, path]);
-    const known = this.#known.get(key);
+    const here = this.#places.get(path);
+    const known = here?.find((finding) => finding.rule === rule && finding.entity === entity);
     if (known !== undefined) {
       known.count += 1;
       return;
@@ -33,7 +33,9 @@ export class Findings {
       count: 1,
     };
     this.#list.push(finding);
-    if (this.#list.length < MOST) this.#known.set(key, finding);
+    if (this.#list.length === MOST) return;
+    if (here === undefined) this.#places.set(path, [finding]);
+    else here.push(finding);
   }
 
   list(): readonly Finding[] {

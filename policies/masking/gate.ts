@@ -13,7 +13,11 @@ import { KEY_LABEL } from './recognisers/private-key.ts';
 const QUOTE = 64;
 const BACKSLASH = 65;
 const DELETE = 66;
+const FOREIGN = 67;
+const QUOTATION = 0x22;
 const COLON = 0x3a;
+// Units of a text whose copy is kept for the next one.
+const KEPT = 1 << 20;
 
 /**
  * One pass over a raw JSON text that says whether a closer look could find anything. False is certain: between the quotes of a text
@@ -25,7 +29,9 @@ export class Gate implements Sink {
   readonly #custom: CustomGate;
   readonly #lowest: ReadonlyMap<BuiltInType, number>;
   readonly #triggers = new Uint8Array(128);
+  #buffer = Buffer.alloc(8192);
   #hit = false;
+  #escaped = false;
   /** Context words that would make a weak candidate count. */
   #wanted = 0;
 
@@ -39,19 +45,20 @@ export class Gate implements Sink {
       }),
     );
     this.#triggers.set(detector.triggers);
-    this.#triggers[0x22] = QUOTE;
+    this.#triggers[QUOTATION] = QUOTE;
     this.#triggers[0x5c] = BACKSLASH;
     this.#triggers[0x7f] = DELETE;
   }
 
   mayHold(raw: string): boolean {
     this.#hit = false;
+    this.#escaped = false;
     this.#wanted = 0;
     if (this.wants('PRIVATE_KEY') && raw.includes(KEY_LABEL)) return true;
     if (this.#scan(raw)) return true;
     if (this.wants('AWS_ACCESS_KEY') && maySpellSecret(raw)) this.offer('AWS_ACCESS_KEY', 0, 0, 0.3);
     if (this.#hit || (this.#wanted !== 0 && mentions(raw, 0, raw.length, this.#wanted) !== 0)) return true;
-    return this.#custom.active && this.#custom.mayMatch(raw);
+    return this.#custom.active && this.#custom.mayMatch(raw, this.#escaped);
   }
 
   wants(type: BuiltInType): boolean {
@@ -73,48 +80,65 @@ export class Gate implements Sink {
     return false;
   }
 
+  /** True when something between the quotes may be found, or may hide from this pass. */
   #scan(raw: string): boolean {
     const triggers = this.#triggers;
     const detector = this.#detector;
-    let inside = false;
     let folds = false;
     let seams = false;
+    const units = this.#unitsOf(raw);
     detector.beginLooking();
-    for (let i = 0; i < raw.length;) {
-      const c = raw.charCodeAt(i);
-      if (c >= 0x80) {
-        const verdict = this.#foreign(raw, i, c);
-        if (verdict === YES) return true;
-        if (verdict === FOLDS) folds = true;
-        i += 1;
-        continue;
-      }
-      const trigger = triggers[c] as number;
-      if (trigger === NOTHING) {
-        i += 1;
-      } else if (trigger === QUOTE) {
-        inside = !inside;
-        i += 1;
-      } else if (!inside) {
-        i += 1;
-      } else if (trigger === BACKSLASH) {
-        if (this.#custom.escapable || hidesCharacter(raw, i)) return true;
-        i += 2;
-      } else if (trigger === DELETE) {
-        return true;
-      } else {
-        if (trigger === AT) {
-          seams = true;
-          if (raw.startsWith('\\"', i - 2)) return true;
-        } else if (trigger === CAPITAL_J && raw.startsWith('ey', i - 2)) {
-          seams = true;
+    for (let i = 0; ;) {
+      // Two loops, not one with a state: numbers outside of strings cost nothing, and branches stay predictable.
+      while (i < raw.length && units[i] !== QUOTATION) i += 1;
+      if (i >= raw.length) break;
+      i += 1;
+      for (;;) {
+        let c = units[i] as number;
+        while (c < 0x80 && triggers[c] === NOTHING) {
+          i += 1;
+          c = units[i] as number;
         }
-        i = detector.look(raw, i, trigger, this);
-        if (this.#hit) return true;
+        // A string that does not end: the walk will say what is wrong with the text.
+        if (i >= raw.length) return true;
+        const trigger = c < 0x80 ? (triggers[c] as number) : FOREIGN;
+        if (trigger === QUOTE) {
+          i += 1;
+          break;
+        } else if (trigger === BACKSLASH) {
+          if (hidesCharacter(raw, i)) return true;
+          this.#escaped = true;
+          i += 2;
+        } else if (trigger === FOREIGN) {
+          const verdict = this.#foreign(raw, i, c);
+          if (verdict === YES) return true;
+          if (verdict === FOLDS) folds = true;
+          i += 1;
+        } else if (trigger === DELETE) {
+          return true;
+        } else {
+          if (trigger === AT || trigger === CAPITAL_J) {
+            if (raw.startsWith('\\"', i - 2)) return true;
+            seams = true;
+          }
+          i = detector.look(raw, i, trigger, this);
+          if (this.#hit) return true;
+        }
       }
     }
     // Addresses and tokens have seams (full stops, hyphens) that look different before folding.
     return folds && seams;
+  }
+
+  /** The text's UTF-16 units: reading them from an array is twice as fast as from the string. */
+  #unitsOf(raw: string): Uint16Array {
+    let buffer = this.#buffer;
+    if (buffer.length < raw.length * 2) {
+      buffer = Buffer.alloc(raw.length * 2 + 1024);
+      if (raw.length <= KEPT) this.#buffer = buffer;
+    }
+    buffer.write(raw, 'utf16le');
+    return new Uint16Array(buffer.buffer, buffer.byteOffset, raw.length);
   }
 
   #foreign(raw: string, at: number, c: number): typeof NO | typeof FOLDS | typeof YES {

@@ -11,7 +11,10 @@ export function outsideLeaves(tree: Node, spans: readonly Span[]): readonly Span
   return spans.filter(({ start, end }) => {
     while (at < leaves.length && (leaves[at] as Node).end <= start) at += 1;
     const leaf = leaves[at];
-    return leaf === undefined || start < leaf.start || end > leaf.end;
+    if (leaf === undefined) return true;
+    // What takes in a quote was not seen when the string itself was read.
+    const quote = leaf.type === 'string' ? 1 : 0;
+    return start < leaf.start + quote || end > leaf.end - quote;
   });
 }
 

@@ -89,6 +89,12 @@ export function isOpaque(zone: Zone, key: string): boolean {
   return zone === META && key === 'progressToken';
 }
 
+const CONSTANTS = new Set(['type', 'role', 'resultType', 'mimeType', 'blob', 'data']);
+
+/** False when `isConstant` would say no without looking at the string. */
+export const mayBeConstant = (zone: Zone, key: string): boolean =>
+  (zone === HEAD || zone === DEFINED) && CONSTANTS.has(key);
+
 /** True when a string is what the protocol wants in its place and nothing else: a constant, a media type, a base64 payload. */
 export function isConstant(
   zone: Zone,
@@ -97,7 +103,7 @@ export function isConstant(
   siblings: readonly Member[],
   typeOf: () => string,
 ): boolean {
-  if (zone !== HEAD && zone !== DEFINED) return false;
+  if (!mayBeConstant(zone, key)) return false;
   switch (key) {
     case 'type':
       return TYPES.has(value);

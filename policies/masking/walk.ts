@@ -3,15 +3,13 @@ import type { Edit } from '../json/splice.ts';
 import { decodeString, parseTree } from '../json/tree.ts';
 import type { ArrayNode, Member, Node, ObjectNode } from '../json/tree.ts';
 import type { Finding } from '../types.ts';
+import { DEEPEST } from './depth.ts';
 import type { Detector } from './detector.ts';
 import { Findings, Place } from './findings.ts';
 import { mergeEdits, outsideLeaves } from './nested.ts';
-import { FREE, MESSAGE, isConstant, isOpaque, isProtocolMember, zoneOf } from './protocol.ts';
+import { FREE, MESSAGE, isConstant, isOpaque, mayBeConstant, isProtocolMember, zoneOf } from './protocol.ts';
 import type { Zone } from './protocol.ts';
 import { rawEdits } from './raw-edits.ts';
-
-/** JSON texts inside of strings are read as JSON this deep, deeper ones as plain text. */
-const DEEPEST = 4;
 
 export interface Masked {
   readonly json: string;
@@ -73,7 +71,7 @@ class Walker {
   }
 
   #isConstant(text: string, zone: Zone, { key, value }: Member, node: ObjectNode): boolean {
-    if (zone >= FREE) return false;
+    if (!mayBeConstant(zone, key)) return false;
     return isConstant(zone, key, decodeString(text, value.start, value.end), node.members, () => {
       const type = node.members.find((member) => member.key === 'type')?.value;
       return type?.type === 'string' ? decodeString(text, type.start, type.end) : '';
@@ -139,10 +137,12 @@ class Walker {
   }
 }
 
-/** The tree of a string that is itself a JSON object or array. */
+/** The tree of a string that is itself a JSON object, array or, encoded twice, string. */
 function innerJson(value: string): Node | undefined {
-  const first = value.trimStart().charCodeAt(0);
-  if (first !== 0x7b && first !== 0x5b) return undefined;
+  let at = 0;
+  while (isSpace(value.charCodeAt(at))) at += 1;
+  const first = value.charCodeAt(at);
+  if (first !== 0x7b && first !== 0x5b && first !== 0x22) return undefined;
   try {
     return parseTree(value);
   } catch (error) {
@@ -151,3 +151,5 @@ function innerJson(value: string): Node | undefined {
     throw error;
   }
 }
+
+const isSpace = (c: number): boolean => c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09;

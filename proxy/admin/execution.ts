@@ -14,7 +14,7 @@ export async function executionEnvelope(review: Review, context: OperationContex
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<undefined>((resolve) => {
     timer = setTimeout(resolve, INLINE_MS, undefined);
-    signal.addEventListener('abort', () => resolve(undefined), { once: true });
+    signal.on(() => resolve(undefined));
   });
   const execution = await Promise.race([running, patience]).finally(() => clearTimeout(timer));
   if (execution === undefined) {

@@ -1,3 +1,4 @@
+import type { Signal } from '../abort.ts';
 import type { Json, JsonObject, Principal } from '../../policies/types.ts';
 import type { Recorder } from '../../recorder/types.ts';
 import type { Waiters } from '../waiters.ts';
@@ -31,7 +32,7 @@ export interface OperationContext {
   readonly who: Principal;
   readonly address: string;
   readonly parts: OperationParts;
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** Tells a client that asked for progress how a long wait goes. */
   readonly progress: (done: number, total: number, message: string) => void;
 }

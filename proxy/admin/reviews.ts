@@ -40,7 +40,10 @@ async function approve(review: Review, args: JsonObject, context: OperationConte
 }
 
 /** One person is one key, whatever name or mail the token carries. */
-const counted = (vote: Vote): Vote & { person: string } => ({ ...vote, person: JSON.stringify([vote.by.issuer, vote.by.subject]) });
+const counted = (vote: Vote): Vote & { person: string } => ({
+  ...vote,
+  person: JSON.stringify([vote.by.issuer, vote.by.subject]),
+});
 
 async function reject(review: Review, args: JsonObject, context: OperationContext): Promise<Review> {
   const { who, parts, address } = context;

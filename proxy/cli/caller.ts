@@ -1,4 +1,5 @@
 import { userInfo } from 'node:os';
+import { Abort } from '../abort.ts';
 import type { JsonObject, Principal } from '../../policies/types.ts';
 import { findOperation } from '../admin/operations.ts';
 import { loadConfig } from '../config.ts';
@@ -56,8 +57,8 @@ async function callLocal(name: string, args: JsonObject, options: CallerOptions)
   const portcullis = await createPortcullis(config, createLog({ level: 'error', format: 'text' }), { role: 'tool' });
   try {
     const credentials = { type: 'proven', principal: localOperator(), address: 'local' } as const;
-    const gone = new AbortController();
-    const answer = await operate(portcullis.gateway, credentials, '/api', name, () => args, {}, gone.signal);
+    const gone = new Abort();
+    const answer = await operate(portcullis.gateway, credentials, '/api', name, () => args, {}, gone);
     if (answer.status !== 200) throw new Refused(sentenceOf(answer.body));
     return answer.body;
   } finally {

@@ -42,11 +42,16 @@ function buildProgram(setCode: (code: number) => void): Command {
     .exitOverride()
     .option('-c, --config <file>', 'configuration file', process.env['PORTCULLIS_CONFIG'] ?? 'portcullis.yaml')
     .option('--url <url>', 'the running gateway (default: server.public_url)', process.env['PORTCULLIS_URL'])
-    .option('--token <token>', 'act on the running gateway as the person of this token; without it, on the store itself', process.env['PORTCULLIS_TOKEN'])
+    .option(
+      '--token <token>',
+      'act on the running gateway as the person of this token; without it, on the store itself',
+      process.env['PORTCULLIS_TOKEN'],
+    )
     .option('--json', 'print JSON');
   const options = (): CallerOptions & { json?: boolean } => program.opts();
   const call = (name: string, args: JsonObject): Promise<JsonObject> => callOperation(name, args, options());
-  const show = (value: JsonObject, human: (value: JsonObject) => string): void => out(options().json === true ? JSON.stringify(value, null, 2) : human(value));
+  const show = (value: JsonObject, human: (value: JsonObject) => string): void =>
+    out(options().json === true ? JSON.stringify(value, null, 2) : human(value));
 
   program
     .command('serve')
@@ -71,8 +76,13 @@ function buildProgram(setCode: (code: number) => void): Command {
       const loaded = loadConfig(options().config, process.env);
       const report = await verify({ path: database ?? loaded.recorder.path, masterKey: loadMasterKey(loaded).master });
       show(report as unknown as JsonObject, () => {
-        const lines = report.problems.map((problem) => `${problem.kind}: ${problem.record}: ${problem.detail}`).map(safe);
-        return [...lines, `${report.entries} entries, ${report.ok ? 'unaltered' : `${report.problems.length} problems`}`].join('\n');
+        const lines = report.problems
+          .map((problem) => `${problem.kind}: ${problem.record}: ${problem.detail}`)
+          .map(safe);
+        return [
+          ...lines,
+          `${report.entries} entries, ${report.ok ? 'unaltered' : `${report.problems.length} problems`}`,
+        ].join('\n');
       });
       if (!report.ok) setCode(1);
     });
@@ -101,7 +111,10 @@ function tokenCommands(program: Command, call: Call, show: Show): void {
       if (given.subject !== undefined) args['subject'] = given.subject;
       if (given.email !== undefined) args['email'] = given.email;
       if (given.expires !== undefined) args['expires_in_seconds'] = Number(given.expires);
-      show(await call('tokens_create', args), (it) => `${String(it['token'])}\n(id ${String(it['id'])}; it is not shown again)`);
+      show(
+        await call('tokens_create', args),
+        (it) => `${String(it['token'])}\n(id ${String(it['id'])}; it is not shown again)`,
+      );
     });
   token
     .command('list')
@@ -110,7 +123,14 @@ function tokenCommands(program: Command, call: Call, show: Show): void {
       show(await call('tokens_list', {}), (it) =>
         table(
           ['ID', 'NAME', 'SUBJECT', 'GROUPS', 'STATUS', 'EXPIRES'],
-          items(it).map((row) => [s(row['id']), s(row['name']), s(row['subject']), (row['groups'] as string[]).join(','), s(row['status']), s(row['expires_at'])]),
+          items(it).map((row) => [
+            s(row['id']),
+            s(row['name']),
+            s(row['subject']),
+            (row['groups'] as string[]).join(','),
+            s(row['status']),
+            s(row['expires_at']),
+          ]),
         ),
       ),
     );
@@ -118,7 +138,9 @@ function tokenCommands(program: Command, call: Call, show: Show): void {
     .command('revoke')
     .argument('<id>', 'the token id')
     .description('revoke a token at once')
-    .action(async (id: string) => show(await call('tokens_revoke', { id }), (it) => `${s(it['id'])} is ${s(it['status'])}`));
+    .action(async (id: string) =>
+      show(await call('tokens_revoke', { id }), (it) => `${s(it['id'])} is ${s(it['status'])}`),
+    );
 }
 
 function reviewCommands(program: Command, call: Call, show: Show): void {
@@ -131,7 +153,14 @@ function reviewCommands(program: Command, call: Call, show: Show): void {
       show(await call('reviews_list', given.status === undefined ? {} : { status: given.status.toUpperCase() }), (it) =>
         table(
           ['ID', 'STATUS', 'OWNER', 'CONNECTION', 'NAME', 'INPUT'],
-          items(it).map((row) => [s(row['id']), s(row['status']), s(row['owner']), s(row['connection_name']), s(row['name']), shorten(s(row['input']), 60)]),
+          items(it).map((row) => [
+            s(row['id']),
+            s(row['status']),
+            s(row['owner']),
+            s(row['connection_name']),
+            s(row['name']),
+            shorten(s(row['input']), 60),
+          ]),
         ),
       ),
     );
@@ -144,7 +173,9 @@ function reviewCommands(program: Command, call: Call, show: Show): void {
     .command('approve')
     .argument('<id>', 'the review id')
     .description('approve a review (needs --token of a reviewer)')
-    .action(async (id: string) => show(await call('reviews_update', { id, status: 'APPROVED' }), (it) => `${s(it['id'])} is ${s(it['status'])}`));
+    .action(async (id: string) =>
+      show(await call('reviews_update', { id, status: 'APPROVED' }), (it) => `${s(it['id'])} is ${s(it['status'])}`),
+    );
   reviews
     .command('reject')
     .argument('<id>', 'the review id')
@@ -152,7 +183,10 @@ function reviewCommands(program: Command, call: Call, show: Show): void {
     .description('reject a review')
     .action(async (id: string, given: { reason?: string }) => {
       const reason: JsonObject = given.reason === undefined ? {} : { rejection_reason: given.reason };
-      show(await call('reviews_update', { id, status: 'REJECTED', ...reason }), (it) => `${s(it['id'])} is ${s(it['status'])}`);
+      show(
+        await call('reviews_update', { id, status: 'REJECTED', ...reason }),
+        (it) => `${s(it['id'])} is ${s(it['status'])}`,
+      );
     });
 }
 
@@ -164,11 +198,22 @@ function sessionCommands(program: Command, call: Call, show: Show): void {
     .option('--limit <count>', 'most sessions to list', '20')
     .description('list sessions, newest first')
     .action(async (given: { connection?: string; limit: string }) => {
-      const args: JsonObject = { limit: Number(given.limit), ...(given.connection === undefined ? {} : { connection: given.connection }) };
+      const args: JsonObject = {
+        limit: Number(given.limit),
+        ...(given.connection === undefined ? {} : { connection: given.connection }),
+      };
       show(await call('sessions_list', args), (it) =>
         table(
           ['ID', 'STARTED', 'WHO', 'CONNECTION', 'CLIENT', 'CALLS', 'STATUS'],
-          items(it).map((row) => [s(row['id']), s(row['created_at']), s(row['user_id']), s(row['connection']), s(row['client']), s(row['exchanges']), s(row['status'])]),
+          items(it).map((row) => [
+            s(row['id']),
+            s(row['created_at']),
+            s(row['user_id']),
+            s(row['connection']),
+            s(row['client']),
+            s(row['exchanges']),
+            s(row['status']),
+          ]),
         ),
       );
     });
@@ -181,7 +226,9 @@ function sessionCommands(program: Command, call: Call, show: Show): void {
     .command('replay')
     .argument('<id>', 'the session id')
     .description('replay a session as a timeline')
-    .action(async (id: string) => show(await call('sessions_get_content', { id }), (it) => timeline(it, styleFor(process.stdout, process.env))));
+    .action(async (id: string) =>
+      show(await call('sessions_get_content', { id }), (it) => timeline(it, styleFor(process.stdout, process.env))),
+    );
 }
 
 const items = (it: JsonObject): readonly JsonObject[] => (it['items'] ?? []) as JsonObject[];
@@ -191,6 +238,8 @@ const s = (value: unknown): string => (value === undefined || value === null ? '
 function asLines(it: JsonObject): string {
   const width = Math.max(...Object.keys(it).map((key) => key.length));
   return Object.entries(it)
-    .map(([key, value]) => `${key.padEnd(width)}  ${safe(typeof value === 'object' ? JSON.stringify(value) : s(value))}`)
+    .map(
+      ([key, value]) => `${key.padEnd(width)}  ${safe(typeof value === 'object' ? JSON.stringify(value) : s(value))}`,
+    )
     .join('\n');
 }

@@ -36,8 +36,14 @@ function exchangeLines(exchange: JsonObject, startedAt: number, style: Style): s
   const bad = exchange['is_error'] === true;
   if (response !== '') lines.push(`          < ${bad ? style.bad(shorten(response, MOST)) : shorten(response, MOST)}`);
   const held = Number(exchange['held_ms']) > 0 ? `, held ${String(exchange['held_ms'])} ms` : '';
-  const findings = (exchange['findings'] as JsonObject[]).map((it) => `${text(it['entity'])} x${text(it['count'])} at ${text(it['path'])}`);
-  lines.push(style.dim(`          ${outcome} in ${String(exchange['total_ms'])} ms${held}${findings.length === 0 ? '' : `; ${findings.join(', ')}`}`));
+  const findings = (exchange['findings'] as JsonObject[]).map(
+    (it) => `${text(it['entity'])} x${text(it['count'])} at ${text(it['path'])}`,
+  );
+  lines.push(
+    style.dim(
+      `          ${outcome} in ${String(exchange['total_ms'])} ms${held}${findings.length === 0 ? '' : `; ${findings.join(', ')}`}`,
+    ),
+  );
   return lines;
 }
 

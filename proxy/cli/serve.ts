@@ -37,7 +37,10 @@ export async function serve(file: string): Promise<number> {
           return;
         }
         portcullis.gateway.metrics.configReloaded('applied');
-        log.info({ rulebook: portcullis.gateway.settings().rulebook.revision.slice(0, 12) }, 'the configuration was reloaded');
+        log.info(
+          { rulebook: portcullis.gateway.settings().rulebook.revision.slice(0, 12) },
+          'the configuration was reloaded',
+        );
       },
       onFault(fault: ConfigFault) {
         portcullis.gateway.metrics.configReloaded('refused');

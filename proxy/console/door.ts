@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Abort } from '../abort.ts';
 import type { JsonObject } from '../../policies/types.ts';
 import { operate, type OperationAnswer } from '../doors/operate.ts';
 import type { Gateway } from '../gateway.ts';
@@ -133,9 +134,9 @@ class Pages {
       url: request.url,
       address: addressOf(request),
     } as const;
-    const gone = new AbortController();
+    const gone = new Abort();
     request.raw.once('aborted', () => gone.abort());
-    return operate(gateway, credentials, '/api', operation, () => args, request.headers, gone.signal);
+    return operate(gateway, credentials, '/api', operation, () => args, request.headers, gone);
   }
 }
 

@@ -15,13 +15,16 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text as it may stand in markup and in quoted attributes; control and direction marks are made visible. */
+// Control and direction marks, and whatever has no shape of its own: all but tab and line feed.
+const UNSEEN = /[^\P{C}\t\n]|[\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** Text as it may stand in markup and in quoted attributes; what cannot be seen is written as an escape. */
 function escape(text: string): string {
   return text
-    .replaceAll(
-      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g,
-      (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
-    )
+    .replaceAll(UNSEEN, (mark) => {
+      const code = mark.codePointAt(0)!.toString(16);
+      return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`;
+    })
     .replaceAll(/[&<>"']/g, (char) => ESCAPES[char]!);
 }
 

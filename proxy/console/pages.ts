@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../policies/types.ts';
 import { html, type Html } from './html.ts';
+import { pretty } from './pretty.ts';
 
 export const STYLE = `
 :root { color-scheme: light dark; --line: #8884; --accent: #0a5; --bad: #c33; }
@@ -145,22 +146,17 @@ function reviewCard(review: JsonObject, viewer: Viewer): Html {
 
 function decisionForm(id: string, own: boolean, viewer: Viewer): Html {
   const approve = own
-    ? html`<span>Your own request: somebody else must approve it.</span>`
-    : html`<button class="yes" name="status" value="APPROVED">Approve</button>`;
-  return html`<form class="row" method="post" action="/reviews/${id}">
-    <input type="hidden" name="csrf" value="${viewer.csrf}" />
-    ${approve}
-    <label for="reason-${id}">Reason</label>
-    <input id="reason-${id}" name="reason" maxlength="1000" placeholder="why you reject it (the agent reads this)" />
-    <button class="no" name="status" value="REJECTED">Reject</button>
-  </form>`;
-}
-
-function pretty(text: string): string {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    // Shown as it is: the page must not fail on what it is there to show.
-    return text;
-  }
+    ? html`<p>Your own request: somebody else must approve it.</p>`
+    : html`<form class="row" method="post" action="/reviews/${id}">
+        <input type="hidden" name="csrf" value="${viewer.csrf}" />
+        <button class="yes" name="status" value="APPROVED">Approve</button>
+      </form>`;
+  // Forms of their own: Enter in the reason must never press Approve.
+  return html`${approve}
+    <form class="row" method="post" action="/reviews/${id}">
+      <input type="hidden" name="csrf" value="${viewer.csrf}" />
+      <label for="reason-${id}">Reason</label>
+      <input id="reason-${id}" name="reason" maxlength="1000" placeholder="why you reject it (the agent reads this)" />
+      <button class="no" name="status" value="REJECTED">Reject</button>
+    </form>`;
 }

@@ -1,11 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Abort } from '../abort.ts';
 import { refusalReply } from '../answer.ts';
 import { GatewayError } from '../errors.ts';
 import type { Gateway } from '../gateway.ts';
 import { handle } from '../pipeline.ts';
 import type { Arrival, Reply } from '../types.ts';
 import { deliver } from './deliver.ts';
+import { unlessMediaType, type Handler } from './media-type.ts';
 
 export interface McpDoorOptions {
   readonly gateway: Gateway;
@@ -15,12 +17,12 @@ export interface McpDoorOptions {
 }
 
 export interface McpDoor {
-  /** Ends listening streams and waits for the calls in work, at most so long; what is not done then is cut. */
-  drain(graceMs: number): Promise<void>;
+  /** Ends listening streams and waits for the calls in work, at most so long; then `cut` must end those at their upstreams. */
+  drain(graceMs: number, cut: () => Promise<unknown>): Promise<void>;
 }
 
 interface Visit {
-  readonly gone: AbortController;
+  readonly gone: Abort;
   readonly res: ServerResponse;
   readonly listening: boolean;
   readonly done: Promise<void>;
@@ -38,8 +40,10 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
     reply.hijack();
     const req = request.raw;
     const res = reply.raw;
-    const gone = new AbortController();
-    res.on('close', () => gone.abort());
+    const gone = new Abort();
+    res.on('close', () => {
+      if (!res.writableFinished) gone.abort();
+    });
     const listening = req.method !== 'POST';
     const refused = refusal(req.method ?? '', !listening && inFlight >= options.maxInFlight);
     const address = options.addressOf(request);
@@ -51,7 +55,7 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
       headers: req.headers,
       rawHeaders: req.rawHeaders,
       body: req,
-      gone: gone.signal,
+      gone,
     };
     if (!listening) inFlight += 1;
     const done = deliver(refused === undefined ? handle(arrival, gateway) : only(refused), res)
@@ -71,15 +75,20 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
     // The pipeline reads the body itself, after it knows who sent it.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
-    scope.all('/mcp', (request, reply) => enter(request, reply, 'default', '/mcp'));
-    scope.all<{ Params: { connection: string } }>('/mcp/:connection', (request, reply) =>
-      enter(request, reply, request.params.connection, `/mcp/${request.params.connection}`),
-    );
-    scope.all('/api/mcp', (request, reply) => enter(request, reply, 'gateway', '/api/mcp'));
+    const serve = (path: string, handler: Handler): void => {
+      scope.all(path, { errorHandler: unlessMediaType(handler) }, handler);
+    };
+    serve('/mcp', (request, reply) => enter(request, reply, 'default', '/mcp'));
+    serve('/mcp/:connection', (request, reply) => {
+      const { connection } = request.params as { connection: string };
+      // The gateway itself has one address: whoever lets agents reach only /mcp keeps administration to himself.
+      enter(request, reply, connection === 'gateway' ? '' : connection, `/mcp/${connection}`);
+    });
+    serve('/api/mcp', (request, reply) => enter(request, reply, 'gateway', '/api/mcp'));
   });
 
   return {
-    async drain(graceMs) {
+    async drain(graceMs, cut) {
       for (const visit of visits) if (visit.listening) visit.gone.abort();
       const all = Promise.all([...visits].map((visit) => visit.done));
       let timer: NodeJS.Timeout | undefined;
@@ -89,6 +98,7 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
       await Promise.race([all, over]);
       clearTimeout(timer);
       for (const visit of visits) visit.res.destroy();
+      await cut();
       await Promise.all([...visits].map((visit) => visit.done));
     },
   };
@@ -99,7 +109,9 @@ function refusal(method: string, busy: boolean): Reply | undefined {
     const error = new GatewayError('method_not_allowed', method);
     return refusalReply(error, undefined, undefined, undefined, { allow: 'POST, GET, DELETE' });
   }
-  return busy ? refusalReply(new GatewayError('too_busy'), undefined, undefined, undefined, { 'retry-after': '1' }) : undefined;
+  return busy
+    ? refusalReply(new GatewayError('too_busy'), undefined, undefined, undefined, { 'retry-after': '1' })
+    : undefined;
 }
 
 async function* only(reply: Reply): AsyncGenerator<Reply> {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Signal } from '../abort.ts';
 import type { JsonObject } from '../../policies/types.ts';
 import { ERRORS, type ErrorCode } from '../errors.ts';
 import type { Gateway } from '../gateway.ts';
@@ -21,7 +22,7 @@ export async function operate(
   operation: string,
   args: () => JsonObject | Promise<JsonObject>,
   inbound: IncomingHttpHeaders,
-  gone: AbortSignal,
+  gone: Signal,
 ): Promise<OperationAnswer> {
   const { host, origin } = inbound;
   const headers: IncomingHttpHeaders = {
@@ -41,8 +42,7 @@ export async function operate(
       connection: 'gateway',
       headers,
       rawHeaders: Object.entries(headers).flat() as string[],
-      body: async () =>
-        requestFrame('"operation"', 'tools/call', { name: operation, arguments: await args() }).bytes,
+      body: async () => requestFrame('"operation"', 'tools/call', { name: operation, arguments: await args() }).bytes,
       gone,
     },
     gateway,

@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Abort } from '../abort.ts';
 import type { Json, JsonObject } from '../../policies/types.ts';
 import { OPERATIONS } from '../admin/operations.ts';
 import type { Operation } from '../admin/operation.ts';
@@ -6,6 +7,7 @@ import { readBody } from '../arrive.ts';
 import { GatewayError } from '../errors.ts';
 import type { Gateway } from '../gateway.ts';
 import { checkJson } from '../wire/headers.ts';
+import { unlessMediaType } from './media-type.ts';
 import { operate } from './operate.ts';
 
 const BODY_LIMIT = 262_144;
@@ -23,27 +25,28 @@ export function restDoor(app: FastifyInstance, gateway: Gateway, addressOf: Addr
 type AddressOf = (request: FastifyRequest) => string;
 
 function route(scope: FastifyInstance, operation: Operation, gateway: Gateway, addressOf: AddressOf): void {
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const gone = new Abort();
+    reply.raw.on('close', () => gone.abort());
+    const credentials = {
+      type: 'http',
+      headers: request.headers,
+      rawHeaders: request.raw.rawHeaders,
+      url: request.url,
+      address: addressOf(request),
+    } as const;
+    const args = async (): Promise<JsonObject> => argumentsOf(operation, request, await bodyOf(request, gateway));
+    const answer = await operate(gateway, credentials, '/api', operation.name, args, request.headers, gone);
+    return reply
+      .code(answer.status)
+      .headers({ ...answer.headers, 'cache-control': 'no-store' })
+      .send(answer.body);
+  };
   scope.route({
     method: operation.rest.method,
     url: operation.rest.path,
-    handler: async (request, reply) => {
-      const gone = new AbortController();
-      reply.raw.on('close', () => gone.abort());
-      const credentials = {
-        type: 'http',
-        headers: request.headers,
-        rawHeaders: request.raw.rawHeaders,
-        url: request.url,
-        address: addressOf(request),
-      } as const;
-      const args = async (): Promise<JsonObject> =>
-        argumentsOf(operation, request, await bodyOf(request, gateway));
-      const answer = await operate(gateway, credentials, '/api', operation.name, args, request.headers, gone.signal);
-      return reply
-        .code(answer.status)
-        .headers({ ...answer.headers, 'cache-control': 'no-store' })
-        .send(answer.body);
-    },
+    handler,
+    errorHandler: unlessMediaType(handler),
   });
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Abort } from '../abort.ts';
 import { canonical } from '../../policies/json/canonical.ts';
 import type { Json, JsonObject, Principal, ToolAnnotations } from '../../policies/types.ts';
 import type { Log } from '../log.ts';
@@ -88,12 +89,14 @@ export class Catalogs {
   }
 
   async #fetch(connection: Connection): Promise<Catalog> {
+    const patience = new Abort();
+    const timer = setTimeout(() => patience.abort(), 30_000).unref();
     const client = new InsideClient({
       ask: this.#ask,
       connection: connection.name,
       principal: SYSTEM,
       address: 'gateway',
-      signal: AbortSignal.timeout(30_000),
+      signal: patience,
     });
     const eras = new Set<Era>();
     let capabilities: Json | undefined;
@@ -124,6 +127,7 @@ export class Catalogs {
         readAt: this.#now(),
       };
     } finally {
+      clearTimeout(timer);
       await client.close();
     }
   }

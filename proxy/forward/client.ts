@@ -1,3 +1,4 @@
+import type { Signal } from '../abort.ts';
 import type { Json, JsonObject, Principal } from '../../policies/types.ts';
 import { GatewayError } from '../errors.ts';
 import type { Arrival, Era, Frame, Reply } from '../types.ts';
@@ -13,7 +14,7 @@ export interface InsideOptions {
   readonly connection: string;
   readonly principal: Principal;
   readonly address: string;
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** The approved review that the message executes. */
   readonly review?: string;
 }

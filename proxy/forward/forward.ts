@@ -7,6 +7,7 @@ import { member } from '../identify.ts';
 import type { Frame } from '../types.ts';
 import { upstreamHeaders } from '../wire/headers.ts';
 import { idKey } from '../wire/frame.ts';
+import type { Flight, WireSession } from './sessions.ts';
 import { UpstreamFault, type UpstreamAnswer } from './upstream.ts';
 
 const ACCEPTED: UpstreamAnswer = { status: 202, mode: 'empty' };
@@ -22,14 +23,17 @@ export async function forward(exchange: Exchange, admission: Admission): Promise
   const startedAt = exchange.gateway.now();
   const limit = timeLimit(exchange, connection.timeoutMs);
   try {
-    return await connection.upstream.send({
+    const answer = await connection.upstream.send({
       httpMethod: arrival.httpMethod,
       headers: upstreamHeaders(arrival.headers, { era, version }),
-      signal: limit.signal,
+      signal: exchange.signal,
       exchange,
       ...(frame === undefined ? {} : { frame }),
       ...(session === undefined ? {} : { upstreamSession: session.upstreamSession }),
     });
+    // The upstream knows it now; whatever it still says of that call reaches nobody (duty C-03).
+    if (session !== undefined && frame?.method === 'notifications/cancelled') flightOf(session, frame)?.cancel();
+    return answer;
   } catch (fault) {
     throw explain(fault, exchange, limit.over());
   } finally {
@@ -46,12 +50,17 @@ function absorbed(exchange: Exchange, frame: Frame): boolean {
   if (frame.method !== 'notifications/cancelled') return false;
   // On the modern wire the stream itself is cancelled; a notification could only hit somebody else's call.
   if (era === 'modern' || session === undefined) return true;
-  const id = member(member(frame.value, 'params'), 'requestId');
-  const flight = session.flights.get(idKey(JSON.stringify(id ?? null)));
+  const flight = flightOf(session, frame);
   if (flight === undefined) return true;
   if (flight.exchange.sent) return false;
   flight.cancel();
   return true;
+}
+
+/** The call that a cancellation names, if it is one of its own session and not answered yet. */
+function flightOf(session: WireSession, frame: Frame): Flight | undefined {
+  const id = member(member(frame.value, 'params'), 'requestId');
+  return session.flights.get(idKey(JSON.stringify(id ?? null)));
 }
 
 /** Turns an upstream's failure into an error that says whether the call may have run. */
@@ -64,22 +73,17 @@ export function explain(fault: unknown, exchange: Exchange, timedOut: boolean): 
   return new GatewayError(fault.sent ? 'upstream_lost' : 'upstream_unreachable', '', { cause: fault });
 }
 
-/** A signal that aborts with the exchange, or when the answer does not begin in time. */
-function timeLimit(exchange: Exchange, ms: number): { signal: AbortSignal; over(): boolean; done(): void } {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  // The exchange outlives the beginning of the answer, so its abort must go on reaching the upstream.
-  exchange.signal.addEventListener('abort', abort, { once: true });
+/** Gives the exchange up when the answer does not begin in time; a listening stream may be silent for ever. */
+function timeLimit(exchange: Exchange, ms: number): { over(): boolean; done(): void } {
+  const { frame, call } = exchange.asked;
+  if (frame === undefined || call.method === 'subscriptions/listen')
+    return { over: () => false, done: () => undefined };
   let over = false;
-  // A listening stream may be silent for ever.
-  const listening = exchange.asked.frame === undefined || exchange.asked.call.method === 'subscriptions/listen';
-  const timer = listening
-    ? undefined
-    : setTimeout(() => {
-        over = true;
-        controller.abort();
-      }, ms);
-  return { signal: controller.signal, over: () => over, done: () => clearTimeout(timer) };
+  const timer = setTimeout(() => {
+    over = true;
+    exchange.giveUp();
+  }, ms);
+  return { over: () => over, done: () => clearTimeout(timer) };
 }
 
 /** The kept answer under the id of the request that gets it. */

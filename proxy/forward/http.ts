@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Pool, type Dispatcher } from 'undici';
+import type { Signal } from '../abort.ts';
 import { SseReader, type SseEvent } from '../wire/sse.ts';
 import { UpstreamFault, type Upstream, type UpstreamAnswer } from './upstream.ts';
 
@@ -52,7 +53,7 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
 
 /** One request on the wire: collects a JSON answer, or streams events with back-pressure. */
 class Exchange implements Dispatcher.DispatchHandler {
-  readonly #signal: AbortSignal;
+  readonly #signal: Signal;
   readonly #limit: number;
   readonly #resolve: (answer: UpstreamAnswer) => void;
   readonly #reject: (fault: UpstreamFault) => void;
@@ -68,7 +69,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   };
 
   constructor(
-    signal: AbortSignal,
+    signal: Signal,
     limit: number,
     resolve: (answer: UpstreamAnswer) => void,
     reject: (fault: UpstreamFault) => void,
@@ -86,7 +87,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     this.#sent = true;
-    this.#signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#signal.on(this.#onAbort);
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
@@ -114,7 +115,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#signal.off(this.#onAbort);
     if (this.#stream !== undefined) {
       this.#stream.end();
       return;
@@ -125,7 +126,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#signal.off(this.#onAbort);
     const fault = error instanceof UpstreamFault ? error : new UpstreamFault(error.message, this.#sent, error);
     if (this.#stream !== undefined) this.#stream.fail(fault);
     else this.#reject(fault);

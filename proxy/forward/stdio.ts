@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
+import type { Signal } from '../abort.ts';
 import type { Frame } from '../types.ts';
 import { decodeFrame, idKey, type FrameLimits } from '../wire/frame.ts';
 import { encodeEvent, type SseEvent } from '../wire/sse.ts';
@@ -114,7 +115,7 @@ class Child {
     if (!stdin.write('\n')) await new Promise<void>((resolve) => stdin.once('drain', resolve).once('close', resolve));
   }
 
-  async request(frame: Frame, signal: AbortSignal): Promise<UpstreamAnswer> {
+  async request(frame: Frame, signal: Signal): Promise<UpstreamAnswer> {
     const key = idKey(frame.id!);
     const token = progressToken(frame);
     const inbox = new Inbox(() => {
@@ -133,7 +134,7 @@ class Child {
     return { status: 200, mode: 'sse', events: inbox.events() };
   }
 
-  listen(signal: AbortSignal): UpstreamAnswer {
+  listen(signal: Signal): UpstreamAnswer {
     if (this.#listener !== undefined) return { status: 409, mode: 'empty' };
     const inbox = new Inbox(() => {
       this.#listener = undefined;
@@ -210,13 +211,14 @@ class Inbox {
   #ended = false;
   #wake: (() => void) | undefined;
   readonly #onClose: () => void;
-  readonly #signal: AbortSignal;
+  readonly #signal: Signal;
   readonly #onAbort = (): void => this.fail(new UpstreamFault('given up by the gateway', true));
 
-  constructor(onClose: () => void, signal: AbortSignal) {
+  constructor(onClose: () => void, signal: Signal) {
     this.#onClose = onClose;
     this.#signal = signal;
-    signal.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal.aborted) this.fail(new UpstreamFault('given up by the gateway', false));
+    else signal.on(this.#onAbort);
   }
 
   push(frame: Frame): void {
@@ -236,7 +238,7 @@ class Inbox {
   }
 
   close(): void {
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#signal.off(this.#onAbort);
     this.#onClose();
   }
 

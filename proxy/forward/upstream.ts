@@ -1,3 +1,4 @@
+import type { Signal } from '../abort.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Frame } from '../types.ts';
 import type { SseEvent } from '../wire/sse.ts';
@@ -12,7 +13,7 @@ export interface Outgoing {
   /** The upstream's own session id, on legacy sessions. */
   readonly upstreamSession?: string;
   /** Aborting gives the call up: the upstream connection is closed. */
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** Who asks and why: for the gateway's own operations, never for the wire. */
   readonly exchange: Exchange;
 }

@@ -3,9 +3,23 @@ import type { JsonObject } from '../../policies/types.ts';
 import { NUMBERS, SECRETS, startUpstream, type Upstream } from '../fixture/upstream.ts';
 import { callTool, modern, send, startGateway, type TestGateway } from '../gateway.ts';
 
-const TYPES = ['EMAIL_ADDRESS', 'PHONE_NUMBER', 'CREDIT_CARD', 'US_SSN', 'IBAN_CODE', 'IP_ADDRESS', 'JWT', 'PRIVATE_KEY', 'AWS_ACCESS_KEY'];
+const TYPES = [
+  'EMAIL_ADDRESS',
+  'PHONE_NUMBER',
+  'CREDIT_CARD',
+  'US_SSN',
+  'IBAN_CODE',
+  'IP_ADDRESS',
+  'JWT',
+  'PRIVATE_KEY',
+  'AWS_ACCESS_KEY',
+];
 
-async function start(t: Test, as: 'json' | 'sse', more: JsonObject = {}): Promise<{ gateway: TestGateway; upstream: Upstream; url: string; token: string }> {
+async function start(
+  t: Test,
+  as: 'json' | 'sse',
+  more: JsonObject = {},
+): Promise<{ gateway: TestGateway; upstream: Upstream; url: string; token: string }> {
   const upstream = await startUpstream({ as });
   t.teardown(() => upstream.close());
   const gateway = await startGateway(t, {
@@ -27,43 +41,62 @@ async function start(t: Test, as: 'json' | 'sse', more: JsonObject = {}): Promis
 function leaks(text: string): string[] {
   const plain = text.replaceAll('\\n', '\n');
   return Object.entries(SECRETS)
-    .filter(([, secret]) => plain.includes(secret) || plain.includes(secret.replaceAll('\n', '')) || text.includes(JSON.stringify(secret).slice(1, -1)))
+    .filter(
+      ([, secret]) =>
+        plain.includes(secret) ||
+        plain.includes(secret.replaceAll('\n', '')) ||
+        text.includes(JSON.stringify(secret).slice(1, -1)),
+    )
     .map(([name]) => name);
 }
 
 for (const as of ['json', 'sse'] as const) {
-  t.test(`an e-mail, a card, a token and a key arrive masked everywhere, numbers digit for digit, over ${as} [masked-everywhere] [numbers-digit-for-digit]`, async (t) => {
-    const { gateway, upstream, url, token } = await start(t, as);
-    const answer = await callTool(url, token, 'secrets');
-    t.equal(answer.status, 200);
-    t.same(leaks(answer.text), []);
-    for (const type of ['EMAIL_ADDRESS', 'CREDIT_CARD', 'JWT', 'PRIVATE_KEY']) t.match(answer.text, `<${type}>`, type);
-    t.ok(answer.text.includes(NUMBERS), 'the numbers are the very same characters');
-    t.ok(upstream.received('secrets').length === 1);
-    const result = answer.json['result'] as { content: { text: string }[]; structuredContent: JsonObject };
-    t.same(leaks(JSON.stringify(result.structuredContent)), [], 'structured content too');
+  t.test(
+    `an e-mail, a card, a token and a key arrive masked everywhere, numbers digit for digit, over ${as} [masked-everywhere] [numbers-digit-for-digit]`,
+    async (t) => {
+      const { gateway, upstream, url, token } = await start(t, as);
+      const answer = await callTool(url, token, 'secrets');
+      t.equal(answer.status, 200);
+      t.same(leaks(answer.text), []);
+      for (const type of ['EMAIL_ADDRESS', 'CREDIT_CARD', 'JWT', 'PRIVATE_KEY'])
+        t.match(answer.text, `<${type}>`, type);
+      t.ok(answer.text.includes(NUMBERS), 'the numbers are the very same characters');
+      t.ok(upstream.received('secrets').length === 1);
+      const result = answer.json['result'] as { content: { text: string }[]; structuredContent: JsonObject };
+      t.same(leaks(JSON.stringify(result.structuredContent)), [], 'structured content too');
 
-    const failed = await callTool(url, token, 'fail');
-    t.match(failed.json['error'], { code: 1001, message: 'cannot reach <EMAIL_ADDRESS>', data: { contact: '<EMAIL_ADDRESS>' } });
-    t.same(leaks(failed.text), []);
+      const failed = await callTool(url, token, 'fail');
+      t.match(failed.json['error'], {
+        code: 1001,
+        message: 'cannot reach <EMAIL_ADDRESS>',
+        data: { contact: '<EMAIL_ADDRESS>' },
+      });
+      t.same(leaks(failed.text), []);
 
-    const progress = await callTool(url, token, 'progress', {}, { progressToken: 'p-1' });
-    t.ok(progress.events.some((event) => event['method'] === 'notifications/progress'), 'progress came');
-    t.same(leaks(progress.text), [], 'the progress message is masked');
+      const progress = await callTool(url, token, 'progress', {}, { progressToken: 'p-1' });
+      t.ok(
+        progress.events.some((event) => event['method'] === 'notifications/progress'),
+        'progress came',
+      );
+      t.same(leaks(progress.text), [], 'the progress message is masked');
 
-    const recorded = JSON.stringify(await gateway.exchanges());
-    t.same(leaks(recorded), [], 'and so is the record');
-    t.ok(recorded.includes('<CREDIT_CARD>'));
-  });
+      const recorded = JSON.stringify(await gateway.exchanges());
+      t.same(leaks(recorded), [], 'and so is the record');
+      t.ok(recorded.includes('<CREDIT_CARD>'));
+    },
+  );
 }
 
 t.test('a message with nothing to hide passes as the very same bytes [bytes-pass-unchanged]', async (t) => {
-  const text = '{"jsonrpc" : "2.0","id": 1 ,\n"result":{"resultType":"complete","content":[],"x":[9007199254740993, 1.0,1e400 ,-0],"\\u0061":"\\/\\u00e9é"}}';
+  const text =
+    '{"jsonrpc" : "2.0","id": 1 ,\n"result":{"resultType":"complete","content":[],"x":[9007199254740993, 1.0,1e400 ,-0],"\\u0061":"\\/\\u00e9é"}}';
   const upstream = await startUpstream({ tools: { odd: () => text } });
   t.teardown(() => upstream.close());
   const gateway = await startGateway(t, {
     connections: [{ name: 'default', upstream: { url: upstream.url }, access: { groups: ['eng'] } }],
-    datamasking_rules: [{ name: 'all', connections: ['default'], supported_entity_types: [{ name: 'ALL', entity_types: TYPES }] }],
+    datamasking_rules: [
+      { name: 'all', connections: ['default'], supported_entity_types: [{ name: 'ALL', entity_types: TYPES }] },
+    ],
   });
   const answer = await callTool(`${gateway.url}/mcp`, await gateway.person('erin', ['eng']), 'odd');
   t.equal(answer.text, text);
@@ -73,7 +106,11 @@ t.test('what goes up is what was sent: the upstream gets the very same bytes [by
   const { upstream, gateway, token } = await start(t, 'json');
   const body =
     '{ "jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"n":[9007199254740993,1.0,1e400,-0],"s":"\\u0061\\/"},"unknown":{"rides":"along"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}';
-  await send(`${gateway.url}/mcp`, token, body, { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'echo' });
+  await send(`${gateway.url}/mcp`, token, body, {
+    'mcp-protocol-version': '2026-07-28',
+    'mcp-method': 'tools/call',
+    'mcp-name': 'echo',
+  });
   t.equal(upstream.received('echo')[0]!.raw.toString(), body);
 });
 
@@ -82,14 +119,20 @@ t.test('lists, resources, prompts and instructions are masked like results [mask
   const upstream = await startUpstream({
     list: [{ name: 'echo', description: leaky, inputSchema: { type: 'object' } }],
     on: {
-      'prompts/get': (request) => ({ result: { ...request.complete, messages: [{ role: 'user', content: { type: 'text', text: leaky } }] } }),
-      'resources/read': (request) => ({ result: { ...request.complete, contents: [{ uri: 'x://y', text: leaky }], ttlMs: 0, cacheScope: 'private' } }),
+      'prompts/get': (request) => ({
+        result: { ...request.complete, messages: [{ role: 'user', content: { type: 'text', text: leaky } }] },
+      }),
+      'resources/read': (request) => ({
+        result: { ...request.complete, contents: [{ uri: 'x://y', text: leaky }], ttlMs: 0, cacheScope: 'private' },
+      }),
     },
   });
   t.teardown(() => upstream.close());
   const gateway = await startGateway(t, {
     connections: [{ name: 'default', upstream: { url: upstream.url }, access: { groups: ['eng'] } }],
-    datamasking_rules: [{ name: 'all', connections: ['default'], supported_entity_types: [{ name: 'ALL', entity_types: TYPES }] }],
+    datamasking_rules: [
+      { name: 'all', connections: ['default'], supported_entity_types: [{ name: 'ALL', entity_types: TYPES }] },
+    ],
   });
   const token = await gateway.person('erin', ['eng']);
   const url = `${gateway.url}/mcp`;
@@ -107,7 +150,13 @@ t.test('lists, resources, prompts and instructions are masked like results [mask
 t.test('an output guardrail withholds the whole answer and says which rule did [output-guardrail]', async (t) => {
   const { gateway, url, token } = await start(t, 'json', {
     guardrails: [
-      { name: 'no-plans', connections: ['default'], output: { rules: [{ type: 'deny_words_list', words: ['project falcon'], message: 'That project is confidential.' }] } },
+      {
+        name: 'no-plans',
+        connections: ['default'],
+        output: {
+          rules: [{ type: 'deny_words_list', words: ['project falcon'], message: 'That project is confidential.' }],
+        },
+      },
     ],
   });
   const answer = await callTool(url, token, 'echo', { text: 'about PROJECT Falcon' });

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import t from 'tap';
 import { compileCondition } from '../../policies/condition.ts';
 import { RuleFault } from '../../policies/fault.ts';
@@ -186,6 +187,90 @@ t.test('patterns are linear, and refuse what is not [pattern-linear]', (t) => {
     }
   }
   t.throws(() => compilePattern('a'.repeat(10_001)), { message: /longer than/ });
+  t.end();
+});
+
+t.test('a gate never overlooks what one of its patterns finds in a piece of the text [guardrail-gate-sound]', (t) => {
+  const atom = fc.constantFrom(
+    'a',
+    'b',
+    '.',
+    '\\.',
+    '[ab]',
+    '[^a]',
+    '[$^]',
+    '[]a]',
+    '[^]a]',
+    '[[:^alpha:]]',
+    '[\\]a]',
+    '\\d',
+    '\\S',
+    '\\pL',
+    '\\p{^Greek}',
+    '[\\P{L}$]',
+    '^',
+    '$',
+    '\\A',
+    '\\z',
+    '\\b',
+    '\\B',
+    '\\Qa^\\E',
+    '\\x{61}',
+    '\\^',
+    '\\$',
+    ' ',
+    'ä',
+  );
+  const pattern: fc.Arbitrary<string> = fc.letrec<{ node: string }>((tie) => ({
+    node: fc.oneof(
+      { depthSize: 'small', withCrossShrink: true },
+      atom,
+      fc.tuple(tie('node'), tie('node')).map(([left, right]) => left + right),
+      fc.tuple(tie('node'), tie('node')).map(([left, right]) => `(?:${left}|${right})`),
+      fc
+        .tuple(tie('node'), fc.constantFrom('*', '+', '?', '{1,2}', '*?'))
+        .map(([inner, times]) => `(?:${inner})${times}`),
+      fc
+        .tuple(tie('node'), fc.constantFrom('(?i)', '(?m)', '(?s)', '(?im)'))
+        .map(([inner, flags]) => `(?:${flags}${inner})`),
+      tie('node').map((inner) => `(?P<n>${inner})`),
+    ),
+  })).node;
+  const text = fc
+    .array(fc.constantFrom('a', 'b', 'A', '^', '$', '.', ' ', '1', 'ä', '\n'), { maxLength: 6 })
+    .map((chars) => chars.join(''));
+  let found = 0;
+  fc.assert(
+    fc.property(
+      fc.array(pattern, { minLength: 1, maxLength: 3 }),
+      fc.array(text, { maxLength: 4 }),
+      text,
+      (sources, texts, before) => {
+        const compiles = (source: string): boolean => {
+          try {
+            return compilePattern(source) !== undefined;
+          } catch (error) {
+            if (error instanceof RuleFault) return false;
+            throw error;
+          }
+        };
+        const accepted = sources.filter((source) => compiles(source));
+        const patterns = accepted.map((source) => compilePattern(source));
+        const gate = compileGate(accepted);
+        return texts.every((piece) => {
+          if (!patterns.some((each) => each.search(piece))) return true;
+          found += 1;
+          return (
+            gate.mayMatch(`${before}\n${piece}\n${before}`) &&
+            gate.mayMatch(`{"${before}":"${piece}"}`) &&
+            gate.mayMatch(piece)
+          );
+        });
+      },
+    ),
+    { numRuns: 1500 },
+  );
+  t.ok(found > 500, 'with patterns that find something');
   t.end();
 });
 

@@ -79,7 +79,7 @@ t.test(
 );
 
 t.test(
-  'of two that move the same review exactly one wins, also from two processes [review-compare-and-set]',
+  'of two that move the same review exactly one wins, also through two recorders of one store [review-compare-and-set]',
   async (t) => {
     const { folder, recorder } = await recording(t);
     const beside = await open(folder, { primary: false });
@@ -202,7 +202,7 @@ t.test(
   },
 );
 
-t.test('what one process changes the other one hears of [seen-across-processes]', async (t) => {
+t.test('what one recorder of a store changes another one hears of [seen-across-processes]', async (t) => {
   const { folder, recorder } = await recording(t);
   const beside = await open(folder, { primary: false });
   t.teardown(() => beside.close());
