@@ -53,7 +53,10 @@ export function toolResult(id: string, text: string, asked: Asked, members: Json
 
 /** HTTP status of a refusal; on the modern wire an unknown method is 404 (its other errors are the table's). */
 function statusOf(error: GatewayError, asked: Asked | undefined): number {
-  return error.code === 'method_unknown' && asked?.era === 'modern' ? 404 : error.row.http;
+  if (error.code === 'method_unknown' && asked?.era === 'modern') return 404;
+  // A notification gets no JSON-RPC answer, so its refusal is an HTTP error (duty H-08).
+  const isRequest = asked?.frame === undefined || asked.frame.kind === 'request';
+  return isRequest || error.row.http !== 200 ? error.row.http : 403;
 }
 
 /** What happened, as an error of the table: an unexpected fault says nothing of itself to the client. */

@@ -107,6 +107,8 @@ export class Exchange {
   }
 
   #name(name: string): string {
+    // Letters alone spell nothing that is masked.
+    if (/^[a-z_/]{0,64}$/.test(name)) return name;
     const text = JSON.stringify(name.slice(0, 1024));
     const redacted = this.asked.rules.redact(text);
     return redacted === text ? name.slice(0, 1024) : (JSON.parse(redacted) as string);

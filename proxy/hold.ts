@@ -1,6 +1,7 @@
 import { memberSpan } from '../policies/json/member.ts';
-import type { Denial, Principal } from '../policies/types.ts';
-import type { Actor, Review } from '../recorder/types.ts';
+import type { Denial } from '../policies/types.ts';
+import type { Review } from '../recorder/types.ts';
+import { toActor } from './actor.ts';
 import { companionNames } from './companions.ts';
 import { GatewayError, type ErrorCode } from './errors.ts';
 import type { Claim, Exchange } from './exchange.ts';
@@ -166,15 +167,6 @@ function claimOf(exchange: Exchange, id: string): Claim {
     async delivered() {
       await reviews.takeResult(id);
     },
-  };
-}
-
-export function toActor(who: Principal, address: string): Actor {
-  return {
-    issuer: who.issuer,
-    subject: who.subject,
-    ...(who.email === undefined ? {} : { email: who.email }),
-    address,
   };
 }
 

@@ -38,13 +38,13 @@ export const UNKNOWN_TOOL: ToolAnnotations = {
   openWorldHint: true,
 };
 
-const KINDS: Readonly<Record<string, CallKind>> = {
-  'tools/call': 'tool',
-  'prompts/get': 'prompt',
-  'resources/read': 'resource',
-  'resources/subscribe': 'resource',
-  'resources/unsubscribe': 'resource',
-};
+const KINDS: ReadonlyMap<string, CallKind> = new Map([
+  ['tools/call', 'tool'],
+  ['prompts/get', 'prompt'],
+  ['resources/read', 'resource'],
+  ['resources/subscribe', 'resource'],
+  ['resources/unsubscribe', 'resource'],
+]);
 
 /** Turns a message into a Call; throws when it belongs to no connection, session or era. */
 export function identify(arrival: Arrival, principal: Principal, frame: Frame | undefined, gateway: Gateway): Asked {
@@ -90,9 +90,13 @@ function findSession(
   gateway: Gateway,
 ): WireSession | undefined {
   const id = arrival.headers['mcp-session-id'];
-  if (frame?.method === 'initialize') return undefined;
+  if (frame?.method === 'initialize') {
+    if (gateway.sessions.full()) throw new GatewayError('too_busy');
+    return undefined;
+  }
   if (typeof id !== 'string') {
-    if (frame === undefined || connection.transport === 'stdio') throw new GatewayError('session_missing');
+    // An upstream without sessions says itself what it serves without one.
+    if (connection.transport === 'stdio') throw new GatewayError('session_missing');
     return undefined;
   }
   const session = gateway.sessions.find(id, connection.name, principal, gateway.now());
@@ -103,7 +107,7 @@ function findSession(
 function toCall(connection: string, arrival: Arrival, frame: Frame | undefined): Call {
   const method = frame === undefined ? arrival.httpMethod : (frame.method ?? 'response');
   const params = member(frame?.value, frame?.kind === 'response' ? 'result' : 'params');
-  const kind = KINDS[method] ?? 'protocol';
+  const kind = KINDS.get(method) ?? 'protocol';
   const nameMember = kind === 'resource' ? 'uri' : 'name';
   const name = kind === 'protocol' ? '' : member(params, nameMember);
   if (typeof name !== 'string') throw new GatewayError('arguments_invalid', `params.${nameMember} must be a string`);

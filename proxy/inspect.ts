@@ -18,37 +18,37 @@ const STREAM_HEADERS = {};
  */
 export async function* inspect(exchange: Exchange, answer: UpstreamAnswer): AsyncGenerator<Reply> {
   if (answer.mode === 'sse') yield* inspectStream(exchange, answer);
-  else if (answer.mode === 'empty') yield await inspectEmpty(exchange, answer);
+  else if (answer.mode === 'empty' || exchange.asked.frame?.kind !== 'request')
+    yield await inspectEmpty(exchange, answer);
   else yield await inspectJson(exchange, answer);
 }
 
+/** What has no message as its answer: notifications, answers of the client, the ends of sessions. A body here is nobody's answer. */
 async function inspectEmpty(exchange: Exchange, { status }: UpstreamAnswer): Promise<Reply> {
   const { asked, gateway } = exchange;
-  if (status === 401 || status === 403) throw new GatewayError('upstream_refused', `status ${status}`);
-  if (asked.session !== undefined && (status === 404 || asked.call.method === 'DELETE'))
-    gateway.sessions.close(asked.session);
-  if (status === 404) throw new GatewayError('session_unknown');
+  refuseStatus(exchange, status);
   if (asked.frame?.kind === 'request' || status >= 500) {
-    throw new GatewayError('upstream_invalid', `status ${status} without a body`);
+    throw new GatewayError('upstream_invalid', `status ${status} without a message`);
   }
+  if (asked.session !== undefined && asked.call.method === 'DELETE' && status < 300)
+    gateway.sessions.close(asked.session);
   await exchange.close({ outcome: status < 400 ? 'answered' : 'failed', isError: status >= 400 });
   return { status, mode: 'empty', headers: {}, outbound: [] };
 }
 
-async function inspectJson(exchange: Exchange, answer: UpstreamAnswer): Promise<Reply> {
-  const { asked, gateway } = exchange;
-  const { status } = answer;
+/** Statuses that say something about the gateway's own credential, session or address, not about the call. */
+function refuseStatus({ asked, gateway }: Exchange, status: number): void {
   if (status === 401 || status === 403) throw new GatewayError('upstream_refused', `status ${status}`);
-  if (status === 404 && asked.session !== undefined && asked.era === 'legacy') {
+  if (status >= 300 && status < 400) throw new GatewayError('upstream_refused', `a redirect (${status})`);
+  if (status === 404 && asked.session !== undefined) {
     gateway.sessions.close(asked.session);
     throw new GatewayError('session_unknown');
   }
-  if (status >= 300 && status < 400) throw new GatewayError('upstream_refused', `a redirect (${status})`);
-  if (status !== 200 && asked.frame?.kind !== 'request') {
-    // The body of a refused notification or session operation is nobody's answer.
-    await exchange.close({ outcome: 'failed', isError: true });
-    return { status: status >= 500 ? 502 : status, mode: 'empty', headers: {}, outbound: [] };
-  }
+}
+
+async function inspectJson(exchange: Exchange, answer: UpstreamAnswer): Promise<Reply> {
+  const { status } = answer;
+  refuseStatus(exchange, status);
   const frame = readFrame(exchange, answer.body!, status);
   if (!isFinal(exchange, frame)) throw new GatewayError('upstream_invalid', 'an answer to another request');
   const final = await conclude(exchange, judge(exchange, frame), answer);

@@ -121,7 +121,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
   metrics.rulebookLoaded(settings.rulebook.revision);
   if (role === 'gateway')
     await recorder.append({ type: 'rules.loaded', at: clock(), revision: settings.rulebook.revision });
-  const stopHouse = role === 'gateway' ? keepHouse(gateway) : (): void => undefined;
+  const stopHouse = role === 'gateway' ? keepHouse(gateway, ask) : (): void => undefined;
   const seal = new CookieSeal(
     Buffer.from(hkdfSync('sha256', keys.master, '', 'console cookie', 32)),
     publicUrl.startsWith('https:'),

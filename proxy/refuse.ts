@@ -5,12 +5,13 @@ import { challenge } from './identity/challenge.ts';
 import type { Arrival, Frame } from './types.ts';
 import { FrameFault } from './wire/frame.ts';
 
-/** Headers of a refusal: how to authenticate, where a different token would help. */
+/** Headers of a refusal: which methods there are; how to authenticate, where a different token would help. */
 export function challengeHeaders(
   error: GatewayError,
   arrival: Arrival,
   gateway: Gateway,
 ): Readonly<Record<string, string>> {
+  if (error.code === 'method_not_allowed') return { allow: 'POST, GET, DELETE' };
   if (error.row.http !== 401 && error.code !== 'scope_insufficient') return {};
   return { 'www-authenticate': challenge(error, gateway.challengeFor(arrival.route)) };
 }

@@ -43,6 +43,9 @@ export function createServer(options: ServerOptions): Server {
     routerOptions: { maxParamLength: 200 },
     http: { maxHeaderSize: 65_536 },
   });
+  // No body is read before a door knows who sent it; Fastify would parse JSON even on the way to a 404.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send(said(new GatewayError('route_unknown', request.url.split('?')[0]))),
   );

@@ -11,7 +11,7 @@ function citations(): ReadonlyMap<string, string> {
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.test.ts') || name.includes('node_modules')) continue;
     const text = readFileSync(join(folder, name), 'utf8');
-    for (const match of text.matchAll(/\[([A-Z]{1,2}-\d{2}|[a-z0-9]+(?:-[a-z0-9]+)+)\]/g)) cited.set(match[1]!, name);
+    for (const match of text.matchAll(/\[([A-Z]{1,2}-\d{2}|[a-z]{2,}(?:-[a-z0-9]+)+)\]/g)) cited.set(match[1]!, name);
   }
   return cited;
 }

@@ -11,7 +11,7 @@ import { accessKeyId, isAccessKeyPrefix, secretKeys } from './recognisers/aws-ac
 import { creditCards } from './recognisers/credit-card.ts';
 import { email } from './recognisers/email.ts';
 import { compileIban } from './recognisers/iban-code.ts';
-import { ipv4, ipv6 } from './recognisers/ip-address.ts';
+import { Ipv6Recogniser, ipv4 } from './recognisers/ip-address.ts';
 import { JwtRecogniser } from './recognisers/jwt.ts';
 import { phoneNumbers } from './recognisers/phone-number.ts';
 import { privateKeys } from './recognisers/private-key.ts';
@@ -34,6 +34,7 @@ export class Detector {
   readonly triggers = new Uint8Array(128);
   readonly #groups = new DigitGroups();
   readonly #jwt = new JwtRecogniser();
+  readonly #ipv6 = new Ipv6Recogniser();
   readonly #iban = compileIban();
   readonly #collector: Collector;
   readonly #wantsCards: boolean;
@@ -88,7 +89,8 @@ export class Detector {
       case DIGIT:
         return this.#digits(text, at, sink);
       case COLON:
-        return ipv6(text, at, sink);
+        this.#ipv6.look(text, at, sink);
+        return at + 1;
       case AT:
         email(text, at, sink);
         return at + 1;
@@ -104,12 +106,13 @@ export class Detector {
   /** To be called before the first `look` at a text. */
   beginLooking(): void {
     this.#jwt.begin();
+    this.#ipv6.begin();
   }
 
   #recognise(text: string): void {
     const sink = this.#collector;
     const triggers = this.triggers;
-    this.#jwt.begin();
+    this.beginLooking();
     for (let i = 0; i < text.length;) {
       const c = text.charCodeAt(i);
       const trigger = c < 128 ? (triggers[c] as number) : NOTHING;

@@ -16,6 +16,7 @@ const DELETE = 66;
 const FOREIGN = 67;
 const QUOTATION = 0x22;
 const COLON = 0x3a;
+const OPENS = /^[ \t\r\n]*[[{]/;
 // Units of a text whose copy is kept for the next one.
 const KEPT = 1 << 20;
 
@@ -54,6 +55,8 @@ export class Gate implements Sink {
     this.#hit = false;
     this.#escaped = false;
     this.#wanted = 0;
+    // Not a JSON-RPC message: the walk refuses what is no JSON at all.
+    if (!OPENS.test(raw)) return true;
     if (this.wants('PRIVATE_KEY') && raw.includes(KEY_LABEL)) return true;
     if (this.#scan(raw)) return true;
     if (this.wants('AWS_ACCESS_KEY') && maySpellSecret(raw)) this.offer('AWS_ACCESS_KEY', 0, 0, 0.3);

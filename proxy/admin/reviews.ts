@@ -2,7 +2,7 @@ import type { JsonObject } from '../../policies/types.ts';
 import { tally } from '../../policies/votes.ts';
 import type { Review, ReviewState, Vote } from '../../recorder/types.ts';
 import { GatewayError } from '../errors.ts';
-import { toActor } from '../hold.ts';
+import { toActor } from '../actor.ts';
 import { executionEnvelope } from './execution.ts';
 import type { Operation, OperationContext } from './operation.ts';
 import { isOwner, maySee, mayReview, reviewObject, REVIEW_SCHEMA } from './review-object.ts';

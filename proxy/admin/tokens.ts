@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../policies/types.ts';
 import type { TokenRecord } from '../../recorder/types.ts';
 import { GatewayError } from '../errors.ts';
-import { toActor } from '../hold.ts';
+import { toActor } from '../actor.ts';
 import { mintToken } from '../identity/tokens.ts';
 import type { Operation } from './operation.ts';
 

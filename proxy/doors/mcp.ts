@@ -28,8 +28,6 @@ interface Visit {
   readonly done: Promise<void>;
 }
 
-const METHODS = new Set(['POST', 'GET', 'DELETE']);
-
 /** `/mcp` (the connection `default`), `/mcp/<connection>` and `/api/mcp` (the gateway itself). */
 export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor {
   const { gateway } = options;
@@ -45,8 +43,12 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
       if (!res.writableFinished) gone.abort();
     });
     const listening = req.method !== 'POST';
-    const refused = refusal(req.method ?? '', !listening && inFlight >= options.maxInFlight);
     const address = options.addressOf(request);
+    const busy = !listening && inFlight >= options.maxInFlight;
+    if (busy) {
+      gateway.refusals.note({ code: 'too_busy', address, route, at: gateway.now() });
+      gateway.metrics.refused('too_busy');
+    }
     const arrival: Arrival = {
       credentials: { type: 'http', headers: req.headers, rawHeaders: req.rawHeaders, url: req.url ?? '', address },
       httpMethod: req.method as Arrival['httpMethod'],
@@ -58,7 +60,7 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
       gone,
     };
     if (!listening) inFlight += 1;
-    const done = deliver(refused === undefined ? handle(arrival, gateway) : only(refused), res)
+    const done = deliver(busy ? comeBack() : handle(arrival, gateway), res)
       .catch((fault: unknown) => {
         gateway.log.error({ err: fault }, 'an answer could not be delivered');
         res.destroy();
@@ -72,9 +74,6 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
   };
 
   app.register(async (scope) => {
-    // The pipeline reads the body itself, after it knows who sent it.
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
     const serve = (path: string, handler: Handler): void => {
       scope.all(path, { errorHandler: unlessMediaType(handler) }, handler);
     };
@@ -104,16 +103,6 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
   };
 }
 
-function refusal(method: string, busy: boolean): Reply | undefined {
-  if (!METHODS.has(method)) {
-    const error = new GatewayError('method_not_allowed', method);
-    return refusalReply(error, undefined, undefined, undefined, { allow: 'POST, GET, DELETE' });
-  }
-  return busy
-    ? refusalReply(new GatewayError('too_busy'), undefined, undefined, undefined, { 'retry-after': '1' })
-    : undefined;
-}
-
-async function* only(reply: Reply): AsyncGenerator<Reply> {
-  yield reply;
+async function* comeBack(): AsyncGenerator<Reply> {
+  yield refusalReply(new GatewayError('too_busy'), undefined, undefined, undefined, { 'retry-after': '1' });
 }

@@ -15,9 +15,6 @@ const BODY_LIMIT = 262_144;
 /** One REST route for each row of the table of operations. */
 export function restDoor(app: FastifyInstance, gateway: Gateway, addressOf: AddressOf): void {
   app.register(async (scope) => {
-    // The body is read and parsed by the pipeline's decode step, after it knows who sent it.
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
     for (const operation of OPERATIONS) route(scope, operation, gateway, addressOf);
   });
 }
@@ -50,6 +47,7 @@ function route(scope: FastifyInstance, operation: Operation, gateway: Gateway, a
   });
 }
 
+/** Called by the pipeline's decode step, which knows who sent it. */
 async function bodyOf({ raw, headers }: FastifyRequest, gateway: Gateway): Promise<Buffer> {
   const body = await readBody(raw, headers, BODY_LIMIT, gateway.bodyTimeoutMs);
   if (body.length > 0) checkJson(headers);

@@ -85,14 +85,14 @@ export class InsideClient {
       'io.modelcontextprotocol/clientCapabilities': {},
       'io.modelcontextprotocol/clientInfo': CLIENT,
     };
-    const frame = requestFrame(String(this.#next++), method, { ...params, _meta });
+    const frame = requestFrame(this.#id(), method, { ...params, _meta });
     return this.send(frame, 'POST', { 'mcp-protocol-version': version, 'mcp-method': method });
   }
 
   /** Opens a legacy session; answers the initialize result. */
   async initialize(): Promise<JsonObject> {
     const params = { protocolVersion: LEGACY_VERSIONS[0]!, capabilities: {}, clientInfo: CLIENT };
-    const answer = await this.send(requestFrame(String(this.#next++), 'initialize', params), 'POST', {});
+    const answer = await this.send(requestFrame(this.#id(), 'initialize', params), 'POST', {});
     const result = resultOf(answer);
     this.#session = answer.headers['mcp-session-id'];
     await this.send(notificationFrame('notifications/initialized'), 'POST', this.#version());
@@ -101,7 +101,7 @@ export class InsideClient {
 
   /** A request inside the legacy session. */
   legacy(method: string, params: JsonObject = {}): Promise<InsideAnswer> {
-    return this.send(requestFrame(String(this.#next++), method, params), 'POST', this.#version());
+    return this.send(requestFrame(this.#id(), method, params), 'POST', this.#version());
   }
 
   /** A message that was held, exactly as it came. */
@@ -118,6 +118,10 @@ export class InsideClient {
 
   async close(): Promise<void> {
     if (this.#session !== undefined) await this.send(undefined, 'DELETE', this.#version());
+  }
+
+  #id(): string {
+    return JSON.stringify(`portcullis-${this.#next++}`);
   }
 
   #version(): Record<string, string> {

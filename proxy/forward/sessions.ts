@@ -12,7 +12,7 @@ export interface Flight {
 export interface WireSession {
   readonly id: string;
   readonly connection: string;
-  readonly owner: { readonly issuer: string; readonly subject: string };
+  readonly owner: Principal;
   readonly version: string;
   readonly client: string | undefined;
   readonly upstreamSession: string;
@@ -57,7 +57,7 @@ export class WireSessions {
     const session: WireSession = {
       id: randomUUID(),
       connection: draft.connection,
-      owner: { issuer: draft.principal.issuer, subject: draft.principal.subject },
+      owner: draft.principal,
       version: draft.version,
       client: draft.client,
       upstreamSession: draft.upstreamSession,

@@ -4,6 +4,8 @@ import type { Arrival, Era } from '../types.ts';
 import { sessionVersion } from './era.ts';
 import { repeatedHeader } from './mcp-headers.ts';
 
+// A door passes on whatever came.
+const METHODS: ReadonlySet<string> = new Set<Arrival['httpMethod']>(['POST', 'GET', 'DELETE']);
 const BOTH_TYPES = 'application/json, text/event-stream';
 const SINGLE: ReadonlySet<string> = new Set([
   'host',
@@ -27,6 +29,7 @@ const MOST_HEADERS = 200;
  */
 export function checkRequest(request: Pick<Arrival, 'httpMethod' | 'headers' | 'rawHeaders'>): void {
   const { httpMethod, headers, rawHeaders } = request;
+  if (!METHODS.has(httpMethod)) throw new GatewayError('method_not_allowed', httpMethod);
   if (rawHeaders.length > 2 * MOST_HEADERS) throw new GatewayError('invalid_request', 'it has too many headers');
   const repeated = repeatedHeader(rawHeaders, (name) => SINGLE.has(name));
   if (repeated !== undefined) throw new GatewayError('invalid_request', `${repeated} came more than once`);

@@ -1,5 +1,4 @@
-import { createHmac } from 'node:crypto';
-import { exportSPKI, importJWK } from 'jose';
+import { createHmac, createPublicKey, type JsonWebKey } from 'node:crypto';
 import t, { type Test } from 'tap';
 import type { JsonObject } from '../../policies/types.ts';
 import { startUpstream, type Handlers, type Upstream } from '../fixture/upstream.ts';
@@ -92,7 +91,7 @@ t.test(
       return `${input}.${key === undefined ? '' : createHmac('sha256', key).update(input).digest('base64url')}`;
     };
     const kid = idp.publicJwk().kid!;
-    const pem = await exportSPKI((await importJWK(idp.publicJwk(), 'RS256')) as CryptoKey);
+    const pem = String(createPublicKey({ key: idp.publicJwk() as JsonWebKey, format: 'jwk' }).export({ type: 'spki', format: 'pem' }));
     const [head, body, signature] = good.split('.') as [string, string, string];
     const revoked = await gateway.person('rita', ['eng']);
     const { tokens } = gateway.portcullis.gateway.recorder;
@@ -218,13 +217,20 @@ t.test('while the provider is away nobody is let in on a token that cannot be ve
 t.test("a stranger's body is not even parsed [stranger-never-parsed]", async (t) => {
   const { url, gateway, upstream } = await start(t);
   const token = await gateway.person('erin', ['eng']);
+  const odd: readonly Record<string, string>[] = [
+    {},
+    { 'content-type': 'text/plain' },
+    { 'content-type': 'no type at all' },
+    { 'content-encoding': 'gzip' },
+  ];
   for (const path of ['/mcp', '/mcp/other', '/api/mcp', '/api/tokens']) {
-    for (const headers of [{}, { 'content-type': 'text/plain' }, { 'content-type': 'no type at all' }, { 'content-encoding': 'gzip' }]) {
+    for (const headers of odd) {
       const answer = await send(gateway.url + path, undefined, '{"jsonrpc":', headers);
       t.equal(answer.status, 401, `${path} ${JSON.stringify(headers)}`);
       t.equal(codeOf(answer) ?? (answer.json['error'] as JsonObject)['code'], 'token_missing');
     }
   }
+  t.equal((await send(`${gateway.url}/nothing`, undefined, '{"jsonrpc":')).status, 404, 'not even on the way to nowhere');
   t.equal((await send(url, token, '{"jsonrpc":')).status, 400, 'of somebody known it is');
   t.equal((await send(`${gateway.url}/api/tokens`, token, '{"jsonrpc":')).status, 400);
   const large = await talk(gateway.url, request({ body: '', length: '99999999999' }));

@@ -81,4 +81,4 @@ export function request({ method = 'POST', target = '/mcp', headers = [], body =
 
 /** The status of each answer, in order. */
 export const statuses = (answer: string): readonly number[] =>
-  [...answer.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, status]) => Number(status));
+  [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));

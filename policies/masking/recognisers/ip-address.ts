@@ -31,18 +31,37 @@ function offerIpv4(text: string, groups: DigitGroups, g: number, sink: Sink): vo
 const isProduct = (text: string, start: number, end: number): boolean =>
   text.charCodeAt(start - 1) === 0x2f && joinedBefore(text, start - 1) && text.startsWith('.0.0.0', end - 6);
 
-/** Offers the IPv6 address whose first colon is at `colon`; returns the index up to which the text needs no second look. */
-export function ipv6(text: string, colon: number, sink: Sink): number {
-  let start = colon;
-  while (colon - start < 4 && isHex(text.charCodeAt(start - 1))) start -= 1;
-  if ((start === colon && text.charCodeAt(colon + 1) !== COLON) || joinedBefore(text, start)) return colon + 1;
-  let end = colon;
-  while (end - start < LONGEST && isAddressPart(text.charCodeAt(end))) end += 1;
-  while (text.charCodeAt(end - 1) === DOT || (text.charCodeAt(end - 1) === COLON && text.charCodeAt(end - 2) !== COLON))
-    end -= 1;
-  if (isAlnum(text.charCodeAt(end)) || !isIpv6(text.slice(start, end))) return colon + 1;
-  return sink.offer('IP_ADDRESS', start, zoneEnd(text, end), 0.7) ? end : colon + 1;
+/** Finds IPv6 addresses. */
+export class Ipv6Recogniser {
+  #judged = 0;
+
+  begin(): void {
+    this.#judged = 0;
+  }
+
+  /** Offers the address whose first colon is at `colon`. */
+  look(text: string, colon: number, sink: Sink): void {
+    // A stretch of digits, colons and full stops is judged once, as a whole.
+    if (colon < this.#judged) return;
+    let start = colon;
+    while (colon - start < 4 && isHex(text.charCodeAt(start - 1))) start -= 1;
+    if ((start === colon && text.charCodeAt(colon + 1) !== COLON) || joinedBefore(text, start)) return;
+    let end = colon;
+    while (isAddressPart(text.charCodeAt(end))) end += 1;
+    this.#judged = end;
+    if (end - start > LONGEST) return;
+    while (text.charCodeAt(end - 1) === DOT || endsInOneColon(text, end)) end -= 1;
+    if (isAlnum(text.charCodeAt(end))) return;
+    // `face:` may be a label before an address.
+    const second = colon + 1;
+    if (isIpv6(text.slice(start, end))) sink.offer('IP_ADDRESS', start, zoneEnd(text, end), 0.7);
+    else if (start < colon && isIpv6(text.slice(second, end)))
+      sink.offer('IP_ADDRESS', second, zoneEnd(text, end), 0.7);
+  }
 }
+
+const endsInOneColon = (text: string, end: number): boolean =>
+  text.charCodeAt(end - 1) === COLON && text.charCodeAt(end - 2) !== COLON;
 
 const isAddressPart = (c: number): boolean => isHex(c) || c === COLON || c === DOT;
 

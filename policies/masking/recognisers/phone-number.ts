@@ -3,6 +3,7 @@ import { DASH, DOT, SPACE, endsUuid } from '../digits.ts';
 import type { DigitGroups } from '../digits.ts';
 import type { Sink } from '../entities.ts';
 
+const FEWEST = 7;
 const LONGEST = 15;
 const PLUS = 0x2b;
 const OPEN = 0x28;
@@ -13,14 +14,26 @@ const CLOSE = 0x29;
  * a word nearby ("phone", "call") makes them one.
  */
 export function phoneNumbers(text: string, groups: DigitGroups, sink: Sink): void {
-  if (groups.digits < 7) return;
+  if (groups.digits < FEWEST) return;
   let g = 0;
   // Groups that continue no other number: the first, and those behind a phone number.
   let free = 0;
+  let tried = 0;
   while (g < groups.count) {
     const next = strong(text, groups, g, g === free, sink);
-    if (next > g) free = next;
-    g = next > g ? next : weak(text, groups, g, sink);
+    if (next > g) {
+      g = free = next;
+      continue;
+    }
+    // Groups that were no number together are not tried again one by one.
+    if (g >= tried) {
+      tried = g + groupsWithin(text, groups, g);
+      if (weak(text, groups, g, tried - 1, sink)) {
+        g = free = tried;
+        continue;
+      }
+    }
+    g += 1;
   }
 }
 
@@ -28,7 +41,7 @@ export function phoneNumbers(text: string, groups: DigitGroups, sink: Sink): voi
 function strong(text: string, groups: DigitGroups, g: number, free: boolean, sink: Sink): number {
   const start = lead(text, groups, g);
   if (joinedBefore(text, start)) return g;
-  if (text.charCodeAt(start) === PLUS) return offerUpTo(text, groups, g, start, 7, 0.75, sink);
+  if (text.charCodeAt(start) === PLUS) return offerUpTo(text, groups, g, start, FEWEST, 0.75, sink);
   const bracketed = text.charCodeAt(start) === OPEN;
   if (groups.size(g) === 1 && digit(text, groups, g) === 1 && isNorthAmerican(text, groups, g + 1, false)) {
     return offer(text, groups, g, g + 3, start, 0.65, sink);
@@ -74,11 +87,23 @@ function isNorthAmerican(text: string, groups: DigitGroups, g: number, bracketed
   return (gap === SPACE || gap === DOT) && groups.gap(text, g + 1) === gap && digit(text, groups, g + 1) >= 2;
 }
 
-/** Offers as many groups as a phone number may have digits; returns the group behind them. */
-function weak(text: string, groups: DigitGroups, g: number, sink: Sink): number {
-  const start = lead(text, groups, g);
-  const next = offerUpTo(text, groups, g, start, 7, groups.size(g) >= 7 ? 0.2 : 0.3, sink);
-  return next > g ? next : g + 1;
+/** How many groups from `g` on make up a number of at most 15 digits; 1 when the first alone is longer. */
+function groupsWithin(text: string, groups: DigitGroups, g: number): number {
+  let digits = groups.size(g);
+  let last = g;
+  while (last + 1 < groups.count && digits + groups.size(last + 1) <= LONGEST && joins(text, groups, last + 1)) {
+    last += 1;
+    digits += groups.size(last);
+  }
+  return last - g + 1;
+}
+
+/** Offers groups that only a word nearby makes a number; true when they were taken. */
+function weak(text: string, groups: DigitGroups, g: number, last: number, sink: Sink): boolean {
+  const digits = digitsOf(groups, g, last);
+  if (digits < FEWEST || digits > LONGEST || isDate(text, groups, g)) return false;
+  if (last === g && digits === 12 && endsUuid(text, groups.start(g))) return false;
+  return offer(text, groups, g, last, lead(text, groups, g), groups.size(g) >= 7 ? 0.2 : 0.3, sink) > g;
 }
 
 function offerUpTo(
@@ -90,16 +115,15 @@ function offerUpTo(
   score: number,
   sink: Sink,
 ): number {
-  let digits = groups.size(g);
-  if (digits > LONGEST) return g;
-  let last = g;
-  while (last + 1 < groups.count && digits + groups.size(last + 1) <= LONGEST && joins(text, groups, last + 1)) {
-    last += 1;
-    digits += groups.size(last);
-  }
-  if (score < 0.5 && digits >= 12 && last === g && endsUuid(text, groups.start(g))) return g;
-  if (digits < fewest || (score < 0.5 && isDate(text, groups, g))) return g;
-  return offer(text, groups, g, last, start, score, sink);
+  const last = g + groupsWithin(text, groups, g) - 1;
+  const digits = digitsOf(groups, g, last);
+  return digits < fewest || digits > LONGEST ? g : offer(text, groups, g, last, start, score, sink);
+}
+
+function digitsOf(groups: DigitGroups, first: number, last: number): number {
+  let digits = 0;
+  for (let g = first; g <= last; g += 1) digits += groups.size(g);
+  return digits;
 }
 
 function offer(
