@@ -2,6 +2,7 @@ import type { Config } from './config.ts';
 import type { Connection } from './forward/connection.ts';
 import { createHttpUpstream } from './forward/http.ts';
 import { createStdioUpstream } from './forward/stdio.ts';
+import { createScrub } from './forward/scrub.ts';
 import type { Upstream } from './forward/upstream.ts';
 import type { Log } from './log.ts';
 import { FRAME_LIMITS } from './wire/frame.ts';
@@ -19,6 +20,7 @@ export function createConnections(config: Config, own: Upstream, log: Log): Read
       transport: http ? 'http' : 'stdio',
       timeoutMs: each.timeoutMs,
       whole: each.inspect === 'whole',
+      scrub: createScrub(secretsOf(each)),
       methods: each.methods,
       eras: http ? ['legacy', 'modern'] : ['legacy'],
     });
@@ -29,10 +31,16 @@ export function createConnections(config: Config, own: Upstream, log: Log): Read
     transport: 'gateway',
     timeoutMs: 310_000,
     whole: false,
+    scrub: (json) => json,
     methods: [],
     eras: ['legacy', 'modern'],
   });
   return connections;
+}
+
+function secretsOf({ upstream, credential }: ConnectionConfig): readonly string[] {
+  if (credential.type === 'static') return [credential.value.reveal()];
+  return 'url' in upstream ? [] : Object.values(upstream.env).map((value) => value.reveal());
 }
 
 function createUpstream({ name, upstream, credential }: ConnectionConfig, messageSize: number, log: Log): Upstream {
@@ -46,12 +54,13 @@ function createUpstream({ name, upstream, credential }: ConnectionConfig, messag
   }
   const env = Object.fromEntries(Object.entries(upstream.env).map(([key, value]) => [key, value.reveal()]));
   const child = log.child({ connection: name });
+  const scrub = createScrub(Object.values(env));
   return createStdioUpstream({
     command: upstream.command,
     env,
     limits: FRAME_LIMITS,
     messageSize,
-    onStderr: (line) => child.info({ line }, 'the upstream command wrote to its standard error'),
+    onStderr: (line) => child.info({ line: scrub(line) }, 'the upstream command wrote to its standard error'),
     ...(upstream.cwd === undefined ? {} : { cwd: upstream.cwd }),
   });
 }

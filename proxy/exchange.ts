@@ -62,8 +62,9 @@ export class Exchange {
     const { gone } = asked.arrival;
     if (gone.aborted) this.#abort.abort();
     else gone.on(this.#onGone);
-    if (asked.frame?.kind === 'request') {
-      asked.session?.flights.set(idKey(asked.frame.id!), {
+    const key = this.#flightKey();
+    if (key !== undefined) {
+      asked.session?.flights.set(key, {
         cancel: () => {
           this.#cancelled = true;
           this.#abort.abort();
@@ -71,6 +72,13 @@ export class Exchange {
         exchange: this,
       });
     }
+  }
+
+  /** Under which its session knows it while it lasts: the request's id, or, for a GET stream, a name that no id can be. */
+  #flightKey(): string | undefined {
+    const { frame, arrival } = this.asked;
+    if (frame?.kind === 'request') return idKey(frame.id!);
+    return arrival.httpMethod === 'GET' ? this.id : undefined;
   }
 
   /** Modern: closing the stream is the cancel. Legacy: only a call that was not sent yet, one to the gateway itself, or a listening stream ends with it. */
@@ -167,6 +175,7 @@ export class Exchange {
     const now = this.gateway.now();
     this.bytesOut += closing.frame?.bytes.length ?? 0;
     const totalMs = now - this.startedAt;
+    if (this.sent) this.gateway.catalogs.note(this.asked.connection.name, closing.outcome);
     this.gateway.metrics.closed(this.asked.call.connection, closing.outcome, totalMs, this.upstreamMs, this.findings);
     const entry: Entry = {
       type: 'exchange.closed',
@@ -190,9 +199,10 @@ export class Exchange {
   }
 
   #release(): void {
-    const { arrival, session, frame } = this.asked;
+    const { arrival, session } = this.asked;
     arrival.gone.off(this.#onGone);
-    if (session !== undefined && frame?.kind === 'request') session.flights.delete(idKey(frame.id!));
+    const key = this.#flightKey();
+    if (key !== undefined) session?.flights.delete(key);
   }
 
   /** Of what the gateway says of itself only size and digest are kept. */

@@ -35,6 +35,7 @@ function enrich(asked: Asked, catalog: Catalog | undefined, gateway: Gateway): A
     });
   }
   const { call, rules } = asked;
+  if (!rules.holds && !rules.filters(asked.principal)) return asked;
   if (call.kind === 'tool' && rules.holds) {
     const operation = companionOf(call.name, companionNames(catalog));
     const gatewayRules = asked.rulebook.connection('gateway');

@@ -33,7 +33,13 @@ async function inspectEmpty(exchange: Exchange, { status }: UpstreamAnswer): Pro
   if (asked.session !== undefined && asked.call.method === 'DELETE' && status < 300)
     gateway.sessions.close(asked.session);
   await exchange.close({ outcome: status < 400 ? 'answered' : 'failed', isError: status >= 400 });
-  return { status, mode: 'empty', headers: {}, outbound: [] };
+  // A GET that is not answered by a stream has none (duty S-07).
+  return {
+    status: asked.call.method === 'GET' && status < 300 ? 405 : status,
+    mode: 'empty',
+    headers: {},
+    outbound: [],
+  };
 }
 
 /** Statuses that say something about the gateway's own credential, session or address, not about the call. */
@@ -72,6 +78,11 @@ async function* inspectStream(exchange: Exchange, answer: UpstreamAnswer): Async
   }
   try {
     for await (const events of answer.events!) {
+      // A listening stream may outlive its token: then nothing more is told on it (duty A-13).
+      if (listening) {
+        const { credentials, route } = asked.arrival;
+        await exchange.gateway.authenticate(credentials, route, exchange.gateway.now());
+      }
       const outbound: Outbound[] = [];
       let done = false;
       for (const event of events) {
@@ -92,9 +103,11 @@ async function* inspectStream(exchange: Exchange, answer: UpstreamAnswer): Async
         if (passed !== undefined) outbound.push(toOutbound(passed, frame, event));
       }
       if (asked.connection.whole && !listening) {
-        held.push(...outbound.splice(0));
-        if (!done) continue;
-        outbound.push(...held);
+        // A question of the server waits for its answer, so it cannot wait for the end.
+        const questions = outbound.filter((out) => 'frame' in out && out.frame.kind === 'request');
+        held.push(...outbound.filter((out) => !questions.includes(out)));
+        outbound.splice(0, outbound.length, ...questions, ...(done ? held : []));
+        if (outbound.length === 0) continue;
       }
       exchange.streaming = true;
       yield { status: 200, mode: 'sse', headers, outbound, confirm: done && exchange.claim !== undefined };
@@ -130,7 +143,8 @@ function isFinal(exchange: Exchange, frame: Frame): boolean {
 /** Output rules over one message: the frame to deliver, or the reason it must not leave. */
 function judge(exchange: Exchange, frame: Frame): Frame {
   const { asked } = exchange;
-  const governed = governList(exchange, frame);
+  const scrubbed = asked.connection.scrub(frame.text);
+  const governed = governList(exchange, scrubbed === frame.text ? frame : withText(frame, scrubbed));
   if (!asked.rules.inspects) return governed;
   let verdict;
   try {

@@ -16,7 +16,7 @@ import type { Ask } from './forward/client.ts';
 import { createGatewayUpstream } from './forward/gateway.ts';
 import { WireSessions } from './forward/sessions.ts';
 import type { Gateway, Settings } from './gateway.ts';
-import { createIdentities } from './identities.ts';
+import { createIdentities, type Identities } from './identities.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { handle } from './pipeline.ts';
@@ -44,6 +44,20 @@ export interface Portcullis {
 }
 
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+/** What keeps the gateway from serving: the store, the identity provider, upstreams over HTTP that do not answer. */
+async function findTroubles(gateway: Gateway, identities: Identities): Promise<readonly string[]> {
+  const upstreams = [...gateway.connections.values()].filter(({ transport }) => transport === 'http');
+  const silent = await Promise.all(
+    upstreams.map(async (each) => ((await gateway.catalogs.answers(each)) ? undefined : each.name)),
+  );
+  const names = silent.filter((name) => name !== undefined);
+  return [
+    gateway.recorder.trouble(),
+    identities.trouble(),
+    ...names.map((name) => `the upstream of the connection ${name} does not answer`),
+  ].filter((trouble) => trouble !== undefined);
+}
 
 /** Hosts that a Host header may name: the public one, those configured, and loopback names where only loopback can reach us. */
 function hostsOf({ server }: Config): readonly string[] {
@@ -82,13 +96,23 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     publicUrl,
     log,
   );
+  // Runs of approved calls go on when nobody waits for them any more.
+  const running = new Set<Promise<unknown>>();
   const own = createGatewayUpstream({
     recorder,
     waiters,
     now: clock,
     hold: () => settings.hold,
     publicUrl,
-    execute: (review, owner, address) => execute(gateway, ask, review, owner, address),
+    execute: (review, owner, address) => {
+      const run = execute(gateway, ask, review, owner, address);
+      const settled: Promise<void> = run.then(
+        () => void running.delete(settled),
+        () => void running.delete(settled),
+      );
+      running.add(settled);
+      return run;
+    },
   });
   const refusals = createRefusals(recorder);
   const stopping = new Abort();
@@ -131,7 +155,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     seal,
     maxInFlight: config.server.maxInFlight,
     trustedProxies: config.server.trustedProxies,
-    troubles: () => [recorder.trouble(), identities.trouble()].filter((trouble) => trouble !== undefined),
+    troubles: () => findTroubles(gateway, identities),
   });
   return {
     gateway,
@@ -153,7 +177,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
       stopHouse();
       stopping.abort();
       app.server.close();
-      await mcp.drain(config.server.graceMs, () =>
+      await mcp.drain(config.server.graceMs, running, () =>
         Promise.all([...gateway.connections.values()].map((connection) => connection.upstream.close())),
       );
       waiters.close();

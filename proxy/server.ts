@@ -14,7 +14,7 @@ export interface ServerOptions {
   readonly maxInFlight: number;
   readonly trustedProxies: readonly string[];
   /** What keeps the gateway from being ready, in sentences; empty when it is. */
-  readonly troubles: () => readonly string[];
+  readonly troubles: () => Promise<readonly string[]>;
 }
 
 export interface Server {

@@ -2,7 +2,9 @@
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {
   console.error(`Portcullis needs Node.js 22.19 or newer; this is ${process.version}.`);
-  console.error('Run it through npm (npm start), which uses the Node 24 that npm ci installed on Linux x64, or install a newer Node.');
+  console.error(
+    'Run it through npm (npm start), which uses the Node 24 that npm ci installed on Linux x64, or install a newer Node.',
+  );
   process.exit(1);
 }
 const [file] = process.argv.splice(2, 1);

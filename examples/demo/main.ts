@@ -1,4 +1,6 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { loadConfig } from '../../proxy/config.ts';
 import { createLog } from '../../proxy/log.ts';
@@ -9,7 +11,6 @@ import { play } from './play.ts';
 import { tour } from './tour.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
-const data = `${root}data/demo`;
 
 /** A demo user with a gateway token of his own. */
 async function addUser(portcullis: Portcullis, subject: string, groups: readonly string[]): Promise<string> {
@@ -22,9 +23,9 @@ async function addUser(portcullis: Portcullis, subject: string, groups: readonly
 
 async function main(): Promise<void> {
   const playing = process.argv.includes('--play');
-  // Each start is the first one: the demo's users and their tokens live only as long as it runs.
-  rmSync(data, { recursive: true, force: true });
-  mkdirSync(data, { recursive: true, mode: 0o700 });
+  // Each start is the first one: the demo's users, their tokens and its record live only as long as it runs.
+  const data = mkdtempSync(join(tmpdir(), 'portcullis-demo-'));
+  process.once('exit', () => rmSync(data, { recursive: true, force: true }));
   const key = randomBytes(16).toString('hex');
   const shop = await startShop({ require: { header: 'x-shop-key', value: key } });
   const listen = process.env['PORTCULLIS_LISTEN'] ?? (playing ? '127.0.0.1:0' : '127.0.0.1:8800');
@@ -36,7 +37,6 @@ async function main(): Promise<void> {
     engineer: await addUser(portcullis, 'erin', ['engineering']),
     dba: await addUser(portcullis, 'dana', ['dba']),
   };
-  writeFileSync(`${data}/demo.json`, JSON.stringify({ url, users }), { mode: 0o600 });
 
   const close = async (): Promise<void> => {
     await portcullis.close();

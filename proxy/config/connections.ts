@@ -84,7 +84,8 @@ const CONNECTION = {
       type: 'string',
       pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
       expected: '1 to 63 lower-case letters, digits and hyphens, the first no hyphen',
-      description: 'The name in the URL /mcp/<name> and in rules; the connection default is also served at /mcp.',
+      description:
+        'The name in the URL /mcp/<name> and in rules; /mcp serves the connection default, or the only one there is.',
     },
     type: {
       type: 'string',

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 
 const LIFE_MS = 12 * 3_600_000;
 
@@ -8,11 +8,13 @@ const LIFE_MS = 12 * 3_600_000;
  */
 export class CookieSeal {
   readonly #key: Buffer;
+  readonly #csrfKey: Buffer;
   readonly name: string;
   readonly #secure: boolean;
 
   constructor(key: Buffer, secure: boolean) {
-    this.#key = key;
+    this.#key = Buffer.from(hkdfSync('sha256', key, '', 'seal', 32));
+    this.#csrfKey = Buffer.from(hkdfSync('sha256', key, '', 'csrf', 32));
     this.#secure = secure;
     this.name = secure ? '__Host-portcullis' : 'portcullis';
   }
@@ -64,7 +66,7 @@ export class CookieSeal {
   }
 
   #csrf(cookie: string): string {
-    return createHmac('sha256', this.#key).update(`csrf:${cookie}`).digest('base64url');
+    return createHmac('sha256', this.#csrfKey).update(cookie).digest('base64url');
   }
 
   /** Did this form come from a page that was made for this very cookie? */

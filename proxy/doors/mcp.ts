@@ -18,7 +18,7 @@ export interface McpDoorOptions {
 
 export interface McpDoor {
   /** Ends listening streams and waits for the calls in work, at most so long; then `cut` must end those at their upstreams. */
-  drain(graceMs: number, cut: () => Promise<unknown>): Promise<void>;
+  drain(graceMs: number, others: Iterable<Promise<unknown>>, cut: () => Promise<unknown>): Promise<void>;
 }
 
 interface Visit {
@@ -28,7 +28,7 @@ interface Visit {
   readonly done: Promise<void>;
 }
 
-/** `/mcp` (the connection `default`), `/mcp/<connection>` and `/api/mcp` (the gateway itself). */
+/** `/mcp` (the connection `default`, or the only one), `/mcp/<connection>` and `/api/mcp` (the gateway itself). */
 export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor {
   const { gateway } = options;
   const visits = new Set<Visit>();
@@ -73,11 +73,14 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
     visits.add(visit);
   };
 
+  const names = [...gateway.connections.keys()].filter((name) => name !== 'gateway');
+  const standing = names.length === 1 ? names[0]! : 'default';
+
   app.register(async (scope) => {
     const serve = (path: string, handler: Handler): void => {
       scope.all(path, { errorHandler: unlessMediaType(handler) }, handler);
     };
-    serve('/mcp', (request, reply) => enter(request, reply, 'default', '/mcp'));
+    serve('/mcp', (request, reply) => enter(request, reply, standing, '/mcp'));
     serve('/mcp/:connection', (request, reply) => {
       const { connection } = request.params as { connection: string };
       // The gateway itself has one address: whoever lets agents reach only /mcp keeps administration to himself.
@@ -87,9 +90,9 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
   });
 
   return {
-    async drain(graceMs, cut) {
+    async drain(graceMs, others, cut) {
       for (const visit of visits) if (visit.listening) visit.gone.abort();
-      const all = Promise.all([...visits].map((visit) => visit.done));
+      const all = Promise.all([...[...visits].map((visit) => visit.done), ...others]);
       let timer: NodeJS.Timeout | undefined;
       const over = new Promise((resolve) => {
         timer = setTimeout(resolve, graceMs);
@@ -98,7 +101,7 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
       clearTimeout(timer);
       for (const visit of visits) visit.res.destroy();
       await cut();
-      await Promise.all([...visits].map((visit) => visit.done));
+      await all;
     },
   };
 }

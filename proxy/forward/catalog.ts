@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Abort } from '../abort.ts';
 import { canonical } from '../../policies/json/canonical.ts';
 import type { Json, JsonObject, Principal, ToolAnnotations } from '../../policies/types.ts';
+import type { Outcome } from '../../recorder/types.ts';
 import type { Log } from '../log.ts';
 import type { Era } from '../types.ts';
 import { InsideClient, resultOf, type Ask, type InsideAnswer } from './client.ts';
@@ -44,6 +45,7 @@ export class Catalogs {
   readonly #known = new Map<string, Catalog>();
   readonly #reading = new Map<string, Promise<Catalog | undefined>>();
   readonly #failedAt = new Map<string, number>();
+  readonly #lost = new Set<string>();
 
   constructor(ask: Ask, now: () => number, log: Log) {
     this.#ask = ask;
@@ -62,6 +64,20 @@ export class Catalogs {
     return known ?? reading;
   }
 
+  /** How a call to the upstream ended: one that could not be reached is asked again by readiness. */
+  note(connection: string, outcome: Outcome): void {
+    if (outcome === 'unreachable') this.#lost.add(connection);
+    else if (outcome === 'answered' && this.#lost.size > 0) this.#lost.delete(connection);
+  }
+
+  /** Does the upstream answer? Asks it only when nothing is known of it, or when it was not reached lately. */
+  async answers(connection: Connection): Promise<boolean> {
+    const { name } = connection;
+    if (this.#known.has(name) && !this.#lost.has(name)) return true;
+    if (this.#now() - (this.#failedAt.get(name) ?? -RETRY_MS) < RETRY_MS) return false;
+    return (await this.#read(connection)) !== undefined;
+  }
+
   /** The upstream said that a list changed. */
   forget(connection: string): void {
     this.#known.delete(connection);
@@ -75,6 +91,7 @@ export class Catalogs {
       .then(
         (catalog) => {
           this.#known.set(connection.name, catalog);
+          this.#lost.delete(connection.name);
           return catalog;
         },
         (fault: unknown) => {

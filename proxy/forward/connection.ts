@@ -10,6 +10,8 @@ export interface Connection {
   readonly timeoutMs: number;
   /** Answers are held until complete instead of being passed on message by message. */
   readonly whole: boolean;
+  /** Takes the connection's own secrets out of what its upstream says. */
+  readonly scrub: (json: string) => string;
   /** JSON-RPC methods outside the specification that may pass. */
   readonly methods: readonly string[];
   /** Eras the transport can carry at all, whatever the server says. */

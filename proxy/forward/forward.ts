@@ -7,8 +7,11 @@ import { member } from '../identify.ts';
 import type { Frame } from '../types.ts';
 import { upstreamHeaders } from '../wire/headers.ts';
 import { idKey } from '../wire/frame.ts';
+import type { SseEvent } from '../wire/sse.ts';
 import type { Flight, WireSession } from './sessions.ts';
 import { UpstreamFault, type UpstreamAnswer } from './upstream.ts';
+
+type Events = NonNullable<UpstreamAnswer['events']>;
 
 const ACCEPTED: UpstreamAnswer = { status: 202, mode: 'empty' };
 
@@ -33,12 +36,27 @@ export async function forward(exchange: Exchange, admission: Admission): Promise
     });
     // The upstream knows it now; whatever it still says of that call reaches nobody (duty C-03).
     if (session !== undefined && frame?.method === 'notifications/cancelled') flightOf(session, frame)?.cancel();
-    return answer;
+    if (answer.events === undefined) limit.done();
+    return answer.events === undefined ? answer : { ...answer, events: watched(answer.events, exchange, limit) };
+  } catch (fault) {
+    limit.done();
+    throw explain(fault, exchange, limit.over());
+  } finally {
+    exchange.upstreamMs = exchange.gateway.now() - startedAt;
+  }
+}
+
+/** A stream that falls silent before its answer is given up like an answer that does not begin. */
+async function* watched(events: Events, exchange: Exchange, limit: TimeLimit): AsyncGenerator<readonly SseEvent[]> {
+  try {
+    for await (const batch of events) {
+      limit.again();
+      yield batch;
+    }
   } catch (fault) {
     throw explain(fault, exchange, limit.over());
   } finally {
     limit.done();
-    exchange.upstreamMs = exchange.gateway.now() - startedAt;
   }
 }
 
@@ -73,17 +91,24 @@ export function explain(fault: unknown, exchange: Exchange, timedOut: boolean): 
   return new GatewayError(fault.sent ? 'upstream_lost' : 'upstream_unreachable', '', { cause: fault });
 }
 
-/** Gives the exchange up when the answer does not begin in time; a listening stream may be silent for ever. */
-function timeLimit(exchange: Exchange, ms: number): { over(): boolean; done(): void } {
+interface TimeLimit {
+  /** The upstream gave a sign: the time begins anew. */
+  again(): void;
+  over(): boolean;
+  done(): void;
+}
+
+/** Gives the exchange up when its upstream is silent for so long; a listening stream may be silent for ever. */
+function timeLimit(exchange: Exchange, ms: number): TimeLimit {
   const { frame, call } = exchange.asked;
   if (frame === undefined || call.method === 'subscriptions/listen')
-    return { over: () => false, done: () => undefined };
+    return { again: () => undefined, over: () => false, done: () => undefined };
   let over = false;
   const timer = setTimeout(() => {
     over = true;
     exchange.giveUp();
   }, ms);
-  return { over: () => over, done: () => clearTimeout(timer) };
+  return { again: () => void timer.refresh(), over: () => over, done: () => clearTimeout(timer) };
 }
 
 /** The kept answer under the id of the request that gets it. */

@@ -18,7 +18,7 @@ export interface WireSession {
   readonly upstreamSession: string;
   /** The recorder's session. */
   readonly recording: string;
-  /** Requests in flight, by normalised id. */
+  /** Requests in flight by normalised id, and GET streams. */
   readonly flights: Map<string, Flight>;
   /** Server requests the client has not answered yet, by normalised id. */
   readonly serverRequests: Set<string>;

@@ -199,7 +199,7 @@ class Child {
   #fail(fault: UpstreamFault): void {
     if (this.#fault !== undefined) return;
     this.#fault = fault;
-    for (const inbox of [...this.#waiting.values()]) inbox.fail(fault);
+    for (const inbox of this.#waiting.values()) inbox.fail(fault);
     this.#listener?.end();
   }
 }

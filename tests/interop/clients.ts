@@ -64,7 +64,7 @@ export const CLIENTS: Readonly<Record<string, Connect>> = {
     await client.connect(new Transport2(new URL(target.url), optionsFor(target)));
     return sdk(client, () => client.close());
   },
-  'inspector': async (target) => inspector(target, []),
+  inspector: async (target) => inspector(target, []),
   'inspector-auto': async (target) => inspector(target, ['--protocol-era', 'auto']),
 };
 
@@ -84,7 +84,19 @@ function sdk(client: SdkClient, close: () => Promise<void>): Caller {
 /** The Inspector's command line: each question is a process and a session of its own. */
 function inspector({ url, token }: Target, options: readonly string[]): Caller {
   const ask = async (...args: string[]): Promise<string> => {
-    const all = ['--cli', '--transport', 'http', '--server-url', url, '--header', `Authorization: Bearer ${token}`, '--format', 'json', ...options, ...args];
+    const all = [
+      '--cli',
+      '--transport',
+      'http',
+      '--server-url',
+      url,
+      '--header',
+      `Authorization: Bearer ${token}`,
+      '--format',
+      'json',
+      ...options,
+      ...args,
+    ];
     return execute(PROGRAMS.inspector, all);
   };
   return {

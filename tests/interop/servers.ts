@@ -52,7 +52,12 @@ export function letters(folder: string): string {
 }
 
 /** Runs a Node program until the end of the test; resolves with the line by which it says that it is ready. */
-async function run(t: Test, args: readonly string[], ready: RegExp, env: Record<string, string> = {}): Promise<RegExpExecArray> {
+async function run(
+  t: Test,
+  args: readonly string[],
+  ready: RegExp,
+  env: Record<string, string> = {},
+): Promise<RegExpExecArray> {
   const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   t.teardown(async () => {

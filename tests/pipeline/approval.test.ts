@@ -326,7 +326,7 @@ t.test('heartbeats keep the stream warm: progress with a token, comments without
   const erin = await gateway.person('erin', ['eng']);
   const dana = await gateway.person('dana', ['dba']);
   const waiting = nextReview(gateway);
-  const held = callTool(url, erin, 'execute_sql', { sql: SQL }, { progressToken: 9007199254740993 as number });
+  const held = callTool(url, erin, 'execute_sql', { sql: SQL }, { progressToken: 'p-1' });
   await update(gateway, dana, await waiting, { status: 'APPROVED' });
   const answer = await held;
   const progress = answer.events.filter((event) => event['method'] === 'notifications/progress');

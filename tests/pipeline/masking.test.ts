@@ -168,3 +168,33 @@ t.test('an output guardrail withholds the whole answer and says which rule did [
   const [exchange] = (await gateway.exchanges()).filter((it) => it.name === 'echo');
   t.match(exchange, { outcome: 'denied', code: 'output_blocked' });
 });
+
+t.test(
+  'an upstream that gives the credential back does not show it to the agent or the record [credential-shown-to-nobody]',
+  async (t) => {
+    const upstream = await startUpstream({
+      tools: {
+        leak: (request) => ({
+          result: { ...request.complete, content: [{ type: 'text', text: JSON.stringify(request.headers) }] },
+        }),
+      },
+    });
+    t.teardown(() => upstream.close());
+    const secret = 'fake/Upstream+Secret-0123456789';
+    const gateway = await startGateway(t, {
+      connections: [
+        {
+          name: 'default',
+          upstream: { url: upstream.url },
+          credential: { type: 'static', header: 'Authorization', value: `Bearer ${secret}` },
+          access: { groups: ['eng'] },
+        },
+      ],
+    });
+    const answer = await callTool(`${gateway.url}/mcp`, await gateway.person('erin', ['eng']), 'leak');
+    t.equal(upstream.received('leak')[0]!.headers.authorization, `Bearer ${secret}`, 'the upstream has it');
+    t.match(answer.text, /<UPSTREAM_CREDENTIAL>/);
+    t.notMatch(answer.text, secret);
+    t.notMatch(JSON.stringify(await gateway.exchanges()), secret);
+  },
+);

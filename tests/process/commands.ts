@@ -31,7 +31,12 @@ export class Program {
   #stdout = '';
   #stderr = '';
 
-  constructor(t: Test, command: string, args: readonly string[], options: { env?: Record<string, string>; group?: boolean } = {}) {
+  constructor(
+    t: Test,
+    command: string,
+    args: readonly string[],
+    options: { env?: Record<string, string>; group?: boolean } = {},
+  ) {
     this.#group = options.group === true;
     // Without what the test runner adds for its own children.
     const { NODE_OPTIONS: _, ...inherited } = process.env;
@@ -39,7 +44,11 @@ export class Program {
     this.#child = spawn(command, args, { cwd: root, env, detached: this.#group, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.#said(() => (this.#stdout += text)));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => this.#said(() => (this.#stderr += text)));
-    this.#ended = once(this.#child, 'close').then(([code]) => ({ code: code as number | null, stdout: this.#stdout, stderr: this.#stderr }));
+    this.#ended = once(this.#child, 'close').then(([code]) => ({
+      code: code as number | null,
+      stdout: this.#stdout,
+      stderr: this.#stderr,
+    }));
     void this.#ended.then(() => this.#said(() => undefined));
     t.teardown(async () => {
       if (this.#child.exitCode === null && this.#child.signalCode === null) this.signal('SIGKILL');
@@ -155,7 +164,12 @@ export class Workplace {
 }
 
 /** A token that the administrator makes at the running gateway. */
-export async function person(url: string, admin: string, subject: string, ...groups: readonly string[]): Promise<string> {
+export async function person(
+  url: string,
+  admin: string,
+  subject: string,
+  ...groups: readonly string[]
+): Promise<string> {
   const answer = await send(`${url}/api/tokens`, admin, JSON.stringify({ name: subject, groups }));
   return String(answer.json['token']);
 }
@@ -165,7 +179,11 @@ export async function startDatabase(t: Test, execute_sql?: Script): Promise<Upst
   const upstream = await startUpstream({
     list: [{ name: 'execute_sql', description: 'Runs SQL.', inputSchema: { type: 'object' } }],
     tools: {
-      execute_sql: execute_sql ?? ((request) => ({ result: { ...request.complete, content: [{ type: 'text', text: 'rows: 1 for ada@example.com' }] } })),
+      execute_sql:
+        execute_sql ??
+        ((request) => ({
+          result: { ...request.complete, content: [{ type: 'text', text: 'rows: 1 for ada@example.com' }] },
+        })),
     },
   });
   t.teardown(() => upstream.close());
@@ -181,8 +199,16 @@ export function configFor(upstream: Upstream, place: Workplace, sections: JsonOb
     log: { level: 'info', format: 'json' },
     hold: { inline_timeout: '20s' },
     connections: [{ name: 'default', upstream: { url: upstream.url }, access: { groups: ['eng', 'dba'] } }],
-    datamasking_rules: [{ name: 'pii', supported_entity_types: [{ name: 'CONTACT', entity_types: ['EMAIL_ADDRESS'] }] }],
-    guardrails: [{ name: 'no-drops', connections: ['default'], input: { rules: [{ type: 'deny_words_list', words: ['drop table'] }] } }],
+    datamasking_rules: [
+      { name: 'pii', supported_entity_types: [{ name: 'CONTACT', entity_types: ['EMAIL_ADDRESS'] }] },
+    ],
+    guardrails: [
+      {
+        name: 'no-drops',
+        connections: ['default'],
+        input: { rules: [{ type: 'deny_words_list', words: ['drop table'] }] },
+      },
+    ],
     access_request_rules: [
       {
         name: 'writes',
