@@ -11,6 +11,8 @@ import { decodeFrame, idKey, withText } from './wire/frame.ts';
 import type { SseEvent } from './wire/sse.ts';
 
 const STREAM_HEADERS = {};
+// A key can also be spelt with escapes.
+const MAY_SAY_ERROR = ['"isError"', '"error"', '\\u'];
 
 /**
  * Judges every message that comes back, and closes the exchange before its final answer leaves. Nothing passes uninspected:
@@ -193,11 +195,10 @@ async function conclude(
   answer: UpstreamAnswer,
 ): Promise<{ frame: Frame; headers: Readonly<Record<string, string>> }> {
   const { asked, gateway } = exchange;
-  const result = frame.value['result'] as { isError?: unknown; protocolVersion?: unknown } | undefined;
-  await exchange.close({ outcome: 'answered', isError: result === undefined || result.isError === true, frame });
-  if (asked.frame?.method !== 'initialize' || result === undefined || answer.upstreamSession === undefined) {
-    return { frame, headers: {} };
-  }
+  await exchange.close({ outcome: 'answered', isError: saysError(frame), frame });
+  if (asked.frame?.method !== 'initialize' || answer.upstreamSession === undefined) return { frame, headers: {} };
+  const result = frame.value['result'] as { protocolVersion?: unknown } | undefined;
+  if (result === undefined) return { frame, headers: {} };
   const session = gateway.sessions.open(
     {
       connection: asked.connection.name,
@@ -210,6 +211,13 @@ async function conclude(
     gateway.now(),
   );
   return { frame, headers: { 'mcp-session-id': session.id } };
+}
+
+/** Did the call fail? An answer in which neither word can stand is not parsed to find out. */
+function saysError(frame: Frame): boolean {
+  if (!MAY_SAY_ERROR.some((word) => frame.text.includes(word))) return false;
+  const result = frame.value['result'] as { isError?: unknown } | undefined;
+  return result === undefined || result.isError === true;
 }
 
 /** Unchanged events keep their bytes; a changed one keeps its fields. */
