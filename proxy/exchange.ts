@@ -63,6 +63,7 @@ export class Exchange {
     if (gone.aborted) this.#abort.abort();
     else gone.on(this.#onGone);
     const key = this.#flightKey();
+    if (key !== undefined && asked.session?.flights.has(key) === true) throw new GatewayError('duplicate_request');
     if (key !== undefined) {
       asked.session?.flights.set(key, {
         cancel: () => {
@@ -110,7 +111,7 @@ export class Exchange {
   /** The form of a message that may be stored. */
   #body(frame: Frame | undefined): Buffer | undefined {
     if (frame === undefined) return undefined;
-    const text = this.asked.rules.redact(frame.text);
+    const text = this.asked.rules.redact(this.asked.connection.scrub(frame.text));
     return text === frame.text ? frame.bytes : Buffer.from(text);
   }
 

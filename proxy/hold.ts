@@ -157,7 +157,7 @@ function claimOf(exchange: Exchange, id: string): Claim {
   return {
     async settle({ outcome, frame }) {
       // Only a call of which no byte was written may be tried again on the same approval.
-      if (outcome === 'unreachable') await reviews.move(id, 'PROCESSING', 'APPROVED', {});
+      if (outcome === 'unreachable' || !exchange.sent) await reviews.move(id, 'PROCESSING', 'APPROVED', {});
       else
         await reviews.move(id, 'PROCESSING', 'EXECUTED', {
           outcome,

@@ -7,7 +7,6 @@ import type { WireSession } from './forward/sessions.ts';
 import type { Gateway, Settings } from './gateway.ts';
 import type { Arrival, Era, Frame } from './types.ts';
 import { classify, knownMethod } from './wire/era.ts';
-import { idKey } from './wire/frame.ts';
 
 /** A message whose meaning is known: what is asked, of whom, by whom, in which session. */
 export interface Asked {
@@ -57,9 +56,6 @@ export function identify(arrival: Arrival, principal: Principal, frame: Frame | 
       ? ({ era: 'legacy', version: undefined } as const)
       : classify(frame, arrival.headers, arrival.rawHeaders);
   const session = era === 'legacy' ? findSession(arrival, principal, frame, connection, gateway) : undefined;
-  if (session !== undefined && frame?.kind === 'request' && session.flights.has(idKey(frame.id!))) {
-    throw new GatewayError('duplicate_request');
-  }
   return {
     arrival,
     principal,

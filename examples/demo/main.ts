@@ -10,7 +10,7 @@ import { startShop } from '../shop/server.ts';
 import { play } from './play.ts';
 import { tour } from './tour.ts';
 
-const root = new URL('../..', import.meta.url).pathname;
+const root = join(import.meta.dirname, '../..');
 
 /** A demo user with a gateway token of his own. */
 async function addUser(portcullis: Portcullis, subject: string, groups: readonly string[]): Promise<string> {
@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   const shop = await startShop({ require: { header: 'x-shop-key', value: key } });
   const listen = process.env['PORTCULLIS_LISTEN'] ?? (playing ? '127.0.0.1:0' : '127.0.0.1:8800');
   const env = { DEMO_LISTEN: listen, DEMO_DATA: data, DEMO_UPSTREAM: shop.url, DEMO_SHOP_KEY: key };
-  const config = loadConfig(`${root}examples/demo/config.yaml`, { ...process.env, ...env });
+  const config = loadConfig(join(root, 'examples/demo/config.yaml'), { ...process.env, ...env });
   const portcullis = await createPortcullis(config, createLog(config.log));
   const url = await portcullis.listen();
   const users = {

@@ -379,3 +379,57 @@ t.test(
     t.equal(textOf(await callTool(`${second.url}/mcp`, eve, 'me_get')), 'the upstream’s own');
   },
 );
+
+t.test('a second request with the id of one in flight is refused before it can shadow the first [J-03]', async (t) => {
+  const { gateway, upstream, url } = await start(t);
+  const erin = await gateway.person('erin', ['eng']);
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+  const opened = await send(url, erin, JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params }));
+  const session = { 'mcp-session-id': opened.headers.get('mcp-session-id')!, 'mcp-protocol-version': '2025-11-25' };
+  const body = JSON.stringify({
+    jsonrpc: '2.0',
+    id: 5,
+    method: 'tools/call',
+    params: { name: 'execute_sql', arguments: { sql: SQL } },
+  });
+  const waiting = nextReview(gateway);
+  const held = send(url, erin, body, session);
+  const id = await waiting;
+  const second = await send(url, erin, body, session);
+  t.equal(second.status, 400);
+  t.match(messageOf(second), /already in flight/);
+  await update(gateway, erin, id, { status: 'REJECTED' });
+  await held;
+  t.equal(runs(upstream), 0);
+});
+
+t.test(
+  'a held call that its client cancels is over, and a later approval alone runs nothing [cancelled-hold-never-runs]',
+  async (t) => {
+    const { gateway, upstream, url } = await start(t);
+    const erin = await gateway.person('erin', ['eng']);
+    const dana = await gateway.person('dana', ['dba']);
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+    const opened = await send(url, erin, JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params }));
+    const session = { 'mcp-session-id': opened.headers.get('mcp-session-id')!, 'mcp-protocol-version': '2025-11-25' };
+    const waiting = nextReview(gateway);
+    const held = send(
+      url,
+      erin,
+      JSON.stringify({
+        jsonrpc: '2.0',
+        id: 5,
+        method: 'tools/call',
+        params: { name: 'execute_sql', arguments: { sql: SQL } },
+      }),
+      session,
+    );
+    const id = await waiting;
+    const cancel = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 5 } };
+    t.equal((await send(url, erin, JSON.stringify(cancel), session)).status, 202);
+    t.notMatch((await held).text, '"result"', 'a cancelled request gets no answer');
+    t.equal((await update(gateway, dana, id, { status: 'APPROVED' })).json['status'], 'APPROVED');
+    await gateway.exchanges();
+    t.equal(runs(upstream), 0, 'nobody claims it');
+  },
+);
