@@ -109,7 +109,7 @@ async function measure(planned: Plan, ending: Ending): Promise<Sample[]> {
     }
     for (const { target, running } of started) {
       // Until the compiler of Node has seen enough; the first thousands of calls would count for all others.
-      for (const size of SIZES) await block(load, target, running, size, 8, planned.quick ? 0.05 : 2);
+      for (const size of SIZES) await block(load, target, running, size, 32, planned.quick ? 0.05 : WARM_UP_SECONDS);
     }
     for (const size of SIZES) {
       for (const connections of CONCURRENCIES) {
@@ -130,6 +130,9 @@ async function measure(planned: Plan, ending: Ending): Promise<Sample[]> {
   progress('measured');
   return samples;
 }
+
+// Tens of thousands of calls, which is what the optimising compiler wants of a program of this size.
+const WARM_UP_SECONDS = 6;
 
 async function block(
   load: Program,
