@@ -2,58 +2,16 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem, type } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { startIssuer } from './issuer.ts';
 import type { Block, Outcome } from './load.ts';
 import { headersOf, rawRequest, requestBody, SIZES, toolOf, type Size } from './payload.ts';
+import { plan, USAGE, type Plan } from './plan.ts';
 import { cores, Program, settled } from './processes.ts';
 import { errorsOf, markdownPage, terminalTables, type Run, type Sample } from './report.ts';
 import { folderIn, targets, type Ground, type Running, type Target } from './targets.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const CONCURRENCIES = [1, 8, 32];
-const USAGE =
-  'usage: npm run bench -- [--quick] [--seconds N] [--repeats N] [--rows direct,nginx,bare,...] [--out FOLDER]';
-
-interface Plan {
-  readonly quick: boolean;
-  readonly seconds: number;
-  readonly repeats: number;
-  readonly rows: readonly Target[];
-  readonly missing: readonly string[];
-  readonly out: string | undefined;
-}
-
-function plan(): Plan {
-  const { values } = parseArgs({
-    options: {
-      quick: { type: 'boolean', default: false },
-      seconds: { type: 'string' },
-      repeats: { type: 'string' },
-      rows: { type: 'string' },
-      out: { type: 'string' },
-    },
-  });
-  const positive = (name: string, text: string | undefined, otherwise: number): number => {
-    const value = Number(text ?? otherwise);
-    if (!(value > 0 && value <= 1000)) throw new TypeError(`--${name} must be a number over 0, at most 1000`);
-    return value;
-  };
-  const { all, missing } = targets();
-  const wanted = values.rows?.split(',');
-  const unknown = wanted?.filter((key) => !all.some((target) => target.key === key)) ?? [];
-  if (unknown.length > 0)
-    throw new TypeError(`no such row here: ${unknown.join(', ')}; rows: ${all.map(({ key }) => key).join(', ')}`);
-  return {
-    quick: values.quick,
-    seconds: positive('seconds', values.seconds, values.quick ? 0.2 : 2),
-    repeats: Math.ceil(positive('repeats', values.repeats, values.quick ? 1 : 5)),
-    rows: wanted === undefined ? all : all.filter(({ key }) => wanted.includes(key)),
-    missing,
-    out: values.out,
-  };
-}
-
 /** Everything that was started and must be ended, the newest first, whatever happens. */
 class Ending {
   readonly #steps: (() => unknown)[] = [];

@@ -2,7 +2,7 @@ import { NO_HASH, decodeLink, headText, saltedDigest, sha256Bytes } from './chai
 import type { Head, Link } from './chain.ts';
 import type { Db } from './store.ts';
 import type { Entry } from './types.ts';
-import type { Complain } from './verify.ts';
+import type { Complain } from './problem.ts';
 
 interface EntryRow {
   readonly id: number;

@@ -4,7 +4,7 @@ import { toCheckpoint } from './checkpoints.ts';
 import type { CheckpointRow } from './checkpoints.ts';
 import type { Keys } from './keys.ts';
 import type { Db } from './store.ts';
-import type { Complain } from './verify.ts';
+import type { Complain } from './problem.ts';
 
 type Met = ReadonlyMap<string, Head>;
 

@@ -5,7 +5,7 @@ import { tokenEvidence } from './tokens-table.ts';
 import type { TokenRow } from './tokens-table.ts';
 import type { Entry } from './types.ts';
 import type { ReadEntry } from './verify-chain.ts';
-import type { Complain } from './verify.ts';
+import type { Complain } from './problem.ts';
 
 type Of<T extends Entry['type']> = Extract<Entry, { type: T }>;
 

@@ -7,16 +7,10 @@ import { Keys } from './keys.ts';
 import { assertVersion } from './schema.ts';
 import { readMeta } from './store.ts';
 import type { Db } from './store.ts';
+import type { Complain, Problem } from './problem.ts';
 import { ChainAudit } from './verify-chain.ts';
 import { SignatureAudit } from './verify-checkpoints.ts';
 import { RowAudit } from './verify-rows.ts';
-
-export interface Problem {
-  readonly kind: 'altered' | 'missing' | 'reordered' | 'cut' | 'forged';
-  /** Names the record, such as `entry 17 of writer 5f0e...` or `review rev_...`. */
-  readonly record: string;
-  readonly detail: string;
-}
 
 export interface VerifyReport {
   readonly ok: boolean;
@@ -35,8 +29,6 @@ export interface VerifyOptions {
   readonly masterKey?: Uint8Array;
   readonly previousKeys?: readonly Uint8Array[];
 }
-
-export type Complain = (kind: Problem['kind'], record: string, detail: string) => void;
 
 /** A store that was rewritten differs everywhere: more would tell nothing new. */
 const MOST_PROBLEMS = 100;

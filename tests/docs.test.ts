@@ -8,7 +8,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const pages = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),
   ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
-  ...['examples/shop/README.md'],
+  'examples/shop/README.md',
 ].filter((path) => path.endsWith('.md'));
 
 t.test('every relative link of the documentation leads to a file [docs-links-resolve]', async (t) => {

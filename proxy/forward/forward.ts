@@ -30,7 +30,7 @@ export async function forward(exchange: Exchange, admission: Admission): Promise
       httpMethod: arrival.httpMethod,
       headers: upstreamHeaders(arrival.headers, { era, version }),
       signal: exchange.signal,
-      exchange,
+      caller: asked,
       ...(frame === undefined ? {} : { frame }),
       ...(session === undefined ? {} : { upstreamSession: session.upstreamSession }),
     });

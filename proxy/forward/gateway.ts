@@ -5,13 +5,12 @@ import type { Operation, OperationParts } from '../admin/operation.ts';
 import { toolDefinition } from '../admin/tool.ts';
 import { mayRun } from '../decide.ts';
 import { GatewayError } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
 import { member } from '../identify.ts';
 import type { Frame } from '../types.ts';
 import { LEGACY_VERSIONS, MODERN_VERSIONS } from '../wire/era.ts';
 import { errorFrame, notificationFrame, resultFrame } from '../wire/frame.ts';
 import { encodeEvent, type SseEvent } from '../wire/sse.ts';
-import type { Outgoing, Upstream, UpstreamAnswer } from './upstream.ts';
+import type { Caller, Outgoing, Upstream, UpstreamAnswer } from './upstream.ts';
 
 const SERVER = { name: 'portcullis', version: '1' };
 
@@ -23,7 +22,7 @@ export function createGatewayUpstream(parts: OperationParts): Upstream {
   );
   return {
     async send(outgoing) {
-      const { frame, exchange } = outgoing;
+      const { frame, caller } = outgoing;
       if (frame === undefined) return { status: 405, mode: 'empty' };
       if (frame.kind !== 'request') return { status: 202, mode: 'empty' };
       switch (frame.method) {
@@ -32,7 +31,7 @@ export function createGatewayUpstream(parts: OperationParts): Upstream {
         case 'server/discover':
           return json(
             frame,
-            modern(exchange, {
+            modern(caller, {
               supportedVersions: [...MODERN_VERSIONS],
               capabilities: { tools: {} },
               ttlMs: 0,
@@ -42,7 +41,7 @@ export function createGatewayUpstream(parts: OperationParts): Upstream {
         case 'ping':
           return json(frame, {});
         case 'tools/list':
-          return json(frame, modern(exchange, listTools(exchange)));
+          return json(frame, modern(caller, listTools(caller)));
         case 'tools/call':
           return callTool(outgoing, frame, validators, parts);
         default:
@@ -63,15 +62,15 @@ function initializeResult(frame: Frame): JsonObject {
   return { protocolVersion: version, capabilities: { tools: {} }, serverInfo: SERVER };
 }
 
-function listTools({ asked }: Exchange): JsonObject {
-  const tools = OPERATIONS.filter((operation) => mayRun(operation.role, asked.principal)).map((operation) =>
+function listTools(caller: Caller): JsonObject {
+  const tools = OPERATIONS.filter((operation) => mayRun(operation.role, caller.principal)).map((operation) =>
     toolDefinition(operation),
   );
-  return { tools, ...(asked.era === 'modern' ? { ttlMs: 0, cacheScope: 'private' } : {}) };
+  return { tools, ...(caller.era === 'modern' ? { ttlMs: 0, cacheScope: 'private' } : {}) };
 }
 
-function modern({ asked }: Exchange, result: JsonObject): JsonObject {
-  return asked.era === 'modern' ? { ...result, resultType: 'complete' } : result;
+function modern(caller: Caller, result: JsonObject): JsonObject {
+  return caller.era === 'modern' ? { ...result, resultType: 'complete' } : result;
 }
 
 const json = (frame: Frame, result: JsonObject): UpstreamAnswer => ({
@@ -86,7 +85,7 @@ async function callTool(
   validators: ReadonlyMap<string, ValidateFunction>,
   parts: OperationParts,
 ): Promise<UpstreamAnswer> {
-  const { call } = outgoing.exchange.asked;
+  const { call } = outgoing.caller;
   const operation = findOperation(call.name);
   const validate = validators.get(call.name);
   if (operation === undefined || validate === undefined) throw new GatewayError('name_unknown', `tool: ${call.name}`);
@@ -102,11 +101,11 @@ async function callTool(
 /** The result of an operation as a tool result; its own errors are tool errors, everything else is the caller's. */
 async function run(
   operation: Operation,
-  { exchange, signal }: Outgoing,
+  { caller, signal }: Outgoing,
   parts: OperationParts,
   progress: (done: number, total: number, message: string) => void,
 ): Promise<JsonObject> {
-  const { principal, arrival, call } = exchange.asked;
+  const { principal, arrival, call } = caller;
   try {
     const address = arrival.credentials.address;
     const value = await operation.run(call.arguments as JsonObject, {
@@ -116,11 +115,11 @@ async function run(
       signal,
       progress,
     });
-    return modern(exchange, { content: [{ type: 'text', text: JSON.stringify(value) }], structuredContent: value });
+    return modern(caller, { content: [{ type: 'text', text: JSON.stringify(value) }], structuredContent: value });
   } catch (fault) {
     if (!(fault instanceof GatewayError) || fault.code === 'internal') throw fault;
     const denial = { code: fault.code, ...(fault.data as JsonObject), remedy: fault.row.remedy };
-    return modern(exchange, {
+    return modern(caller, {
       content: [{ type: 'text', text: fault.message }],
       isError: true,
       _meta: { 'portcullis/denial': denial },

@@ -1,7 +1,15 @@
 import type { Signal } from '../abort.ts';
-import type { Exchange } from '../exchange.ts';
-import type { Frame } from '../types.ts';
+import type { Call, Principal } from '../../policies/types.ts';
+import type { Arrival, Era, Frame } from '../types.ts';
 import type { SseEvent } from '../wire/sse.ts';
+
+/** Who asks, and what, in the words of policy. */
+export interface Caller {
+  readonly principal: Principal;
+  readonly arrival: Arrival;
+  readonly era: Era;
+  readonly call: Call;
+}
 
 /** One message on its way to an upstream, after every decision. */
 export interface Outgoing {
@@ -14,8 +22,8 @@ export interface Outgoing {
   readonly upstreamSession?: string;
   /** Aborting gives the call up: the upstream connection is closed. */
   readonly signal: Signal;
-  /** Who asks and why: for the gateway's own operations, never for the wire. */
-  readonly exchange: Exchange;
+  /** For the gateway's own operations, never for the wire. */
+  readonly caller: Caller;
 }
 
 /** What came back. Exactly one of `body` and `events` unless the mode is `empty`. */
