@@ -125,27 +125,25 @@ export class Exchange {
 
   async open(): Promise<this> {
     const { call, rulebook, frame } = this.asked;
-    const written: Promise<void>[] = [];
-    if (this.#opening !== undefined) written.push(this.gateway.recorder.append(this.#opening));
-    written.push(
-      this.gateway.recorder.append(
-        {
-          type: 'exchange.opened',
-          at: this.startedAt,
-          id: this.id,
-          session: this.session,
-          connection: call.connection,
-          kind: call.kind,
-          method: call.method,
-          name: this.#name(call.name),
-          decision: toRecord(this.decision),
-          rulebook: rulebook.revision,
-        },
-        this.#body(frame),
-      ),
-    );
+    const { recorder } = this.gateway;
     try {
-      await Promise.all(written);
+      // What cannot be made fit for the record is not recorded, and so not made.
+      const body = this.#body(frame);
+      const entry: Entry = {
+        type: 'exchange.opened',
+        at: this.startedAt,
+        id: this.id,
+        session: this.session,
+        connection: call.connection,
+        kind: call.kind,
+        method: call.method,
+        name: this.#name(call.name),
+        decision: toRecord(this.decision),
+        rulebook: rulebook.revision,
+      };
+      const session = this.#opening === undefined ? [] : [recorder.append(this.#opening)];
+      // One depth of waiting for all calls: those that came in one write leave in their order.
+      await Promise.all([...session, recorder.append(entry, body)]);
     } catch (cause) {
       // Nothing was recorded of this call, so there is nothing to close.
       this.#closed = true;
@@ -172,7 +170,6 @@ export class Exchange {
     if (this.#closed) return;
     this.#closed = true;
     this.#release();
-    await this.claim?.settle(closing);
     const now = this.gateway.now();
     this.bytesOut += closing.frame?.bytes.length ?? 0;
     const totalMs = now - this.startedAt;
@@ -194,6 +191,8 @@ export class Exchange {
     };
     try {
       await this.gateway.recorder.append(entry, this.#answer(closing.frame));
+      // After the evidence: a crash between the two settles the review as unknown, never as runnable.
+      await this.claim?.settle(closing);
     } catch (cause) {
       throw new GatewayError('record_lost', '', { cause });
     }

@@ -102,6 +102,10 @@ export const PROMISES: readonly PromiseRow[] = [
     'address-not-spoofed': 'The address on record is that of the connection, or what a trusted proxy says of it.',
     'lenient-upstreams': 'Bodies of what has no answer are nobody’s.',
   }),
+  ...rows('upstreams', {
+    'upstream-tls-verified': 'An upstream whose certificate is not trusted is never spoken to.',
+    'upstream-redirect-refused': 'A redirect of an upstream is not followed.',
+  }),
   ...rows('processes', {
     'first-run': 'npm start prints a tour whose commands do what it says.',
     'clean-stop': 'A signal ends the gateway with a whole record.',
