@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../policies/types.ts';
+import { RecordUnavailable } from '../recorder/journal.ts';
 import { GatewayError, type ErrorCode } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Asked } from './identify.ts';
@@ -61,7 +62,10 @@ function statusOf(error: GatewayError, asked: Asked | undefined): number {
 
 /** What happened, as an error of the table: an unexpected fault says nothing of itself to the client. */
 export function toGatewayError(fault: unknown): GatewayError {
-  return fault instanceof GatewayError ? fault : new GatewayError('internal', '', { cause: fault });
+  if (fault instanceof GatewayError) return fault;
+  // The store could not take what the call needs to be held or decided.
+  if (fault instanceof RecordUnavailable) return new GatewayError('record_unavailable', '', { cause: fault });
+  return new GatewayError('internal', '', { cause: fault });
 }
 
 /** The final reply of a call that fails or is refused; inside an open stream it is the stream's last event. */

@@ -433,3 +433,20 @@ t.test(
     t.equal(runs(upstream), 0, 'nobody claims it');
   },
 );
+
+t.test(
+  'a call that cannot be held because the store is gone is refused by its name and goes nowhere [disk-full-refuses-calls]',
+  async (t) => {
+    const { gateway, upstream, url } = await start(t);
+    const erin = await gateway.person('erin', ['eng']);
+    await callTool(url, erin, 'me_get');
+    const { reviews } = gateway.portcullis.gateway.recorder;
+    // The writer thread is stopped under the running gateway, as a crash of it would.
+    await gateway.portcullis.gateway.recorder.close();
+    await t.rejects(reviews.list({}));
+    const answer = await callTool(url, erin, 'execute_sql', { sql: SQL });
+    t.match(answer.json['error'], { data: { code: 'record_unavailable' } });
+    t.equal(runs(upstream), 0);
+    t.equal((await send(`${gateway.url}/readyz`, undefined, undefined, {}, 'GET')).status, 503);
+  },
+);
