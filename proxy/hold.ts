@@ -6,6 +6,7 @@ import { companionNames } from './companions.ts';
 import { GatewayError, type ErrorCode } from './errors.ts';
 import type { Claim, Exchange } from './exchange.ts';
 import { fingerprint } from './fingerprint.ts';
+import { gather } from './gather.ts';
 import { member } from './identify.ts';
 import { newId } from './ids.ts';
 import type { Outbound, Reply } from './types.ts';
@@ -142,14 +143,24 @@ async function settleWith(exchange: Exchange, review: Review): Promise<Admission
   }
 }
 
-/** Before an approved call runs: the token must still hold, and the rules of now may deny (they do not ask again). */
+/**
+ * Before an approved call runs: the token must still hold, the tool must be the one that was approved, and the rules of now may
+ * deny. They do not ask again, but an approval given under other approval rules is none.
+ */
 async function reconsider(exchange: Exchange): Promise<void> {
   const { gateway, asked } = exchange;
   const { arrival, call, principal, facts } = asked;
   await gateway.authenticate(arrival.credentials, arrival.route, gateway.now());
+  const { call: current } = await gather(asked, gateway);
+  if (current.definition !== call.definition)
+    throw new GatewayError('review_wrong_state', 'the tool changed meanwhile');
   const decision = gateway.settings().rulebook.connection(call.connection)?.decide(call, principal, facts);
   if (decision === undefined) throw new GatewayError('connection_unknown');
   if (decision.action === 'deny') throw denied(decision.denial);
+  const held = exchange.decision.action === 'hold' ? exchange.decision.rulesHash : undefined;
+  if (decision.action === 'hold' && decision.rulesHash !== held) {
+    throw new GatewayError('review_wrong_state', 'the approval rules changed meanwhile');
+  }
 }
 
 function claimOf(exchange: Exchange, id: string): Claim {

@@ -2,6 +2,7 @@ import { decodeString, find, parseTree, type ArrayNode, type Node } from '../pol
 import { splice, type Edit } from '../policies/json/splice.ts';
 import type { ListedKind } from '../policies/rulebook.ts';
 import { companionTools } from './companions.ts';
+import { GatewayError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Catalog } from './forward/catalog.ts';
 import type { Frame } from './types.ts';
@@ -29,16 +30,17 @@ export function governList(exchange: Exchange, frame: Frame): Frame {
   const { asked } = exchange;
   const { rules, principal, connection, call } = asked;
   if (frame.kind !== 'response' || principal.authenticatedBy === 'system') return frame;
-  const list = Object.hasOwn(LISTS, call.method) ? LISTS[call.method] : undefined;
   const filters = rules.filters(principal);
   const personal = filters || rules.holds || rules.inspects;
-  if (list === undefined && !(personal && asked.era === 'modern')) return frame;
-  if (!personal) return frame;
+  const lists = listsOf(call.method);
+  if (!personal || (lists.length === 0 && asked.era !== 'modern')) return frame;
   const { text } = frame;
   const result = find(parseTree(text), 'result');
   const edits: Edit[] = [];
-  const items = list === undefined ? undefined : find(result, list.member);
-  if (list !== undefined && items?.type === 'array') {
+  for (const list of lists) {
+    const items = find(result, list.member);
+    if (items === undefined) continue;
+    if (items.type !== 'array') throw new GatewayError('upstream_invalid', `${list.member} is not a list`);
     const kept = filters
       ? items.items.filter((item) => rules.sees(list.kind, nameOf(text, item, list), principal))
       : items.items;
@@ -54,6 +56,12 @@ export function governList(exchange: Exchange, frame: Frame): Frame {
   const scope = find(result, 'cacheScope');
   if (scope !== undefined) edits.push({ start: scope.start, end: scope.end, text: '"private"' });
   return edits.length === 0 ? frame : withText(frame, splice(text, edits));
+}
+
+/** A GET stream may repeat the answer to any request of its session (Last-Event-ID): there every list is one. */
+function listsOf(method: string): readonly List[] {
+  if (method === 'GET') return Object.values(LISTS);
+  return Object.hasOwn(LISTS, method) ? [LISTS[method]!] : [];
 }
 
 function catalogNow(exchange: Exchange): Catalog | undefined {

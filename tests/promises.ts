@@ -164,6 +164,7 @@ export const PROMISES: readonly PromiseRow[] = [
     'expired-never-leaves': 'An expired call never reaches the upstream.',
     'pending-envelope': 'After the inline time the agent is told how to come back.',
     'identical-call-attaches': 'The identical call attaches to the same review.',
+    'approval-binds-tool-and-rules': 'A tool or approval rules that changed while a call was held stop it.',
     'approval-binds-digits': 'An approval binds every digit of the arguments.',
     'one-run-under-races': 'Races of approvers and callers lead to one run.',
     'distinct-people': 'Two approvals take two people.',

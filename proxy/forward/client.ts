@@ -35,6 +35,7 @@ const CLIENT = { name: 'portcullis', version: '1' };
 export class InsideClient {
   readonly #options: InsideOptions;
   #session: string | undefined;
+  #negotiated = LEGACY_VERSIONS[0]!;
   #next = 1;
 
   constructor(options: InsideOptions) {
@@ -95,6 +96,8 @@ export class InsideClient {
     const answer = await this.send(requestFrame(this.#id(), 'initialize', params), 'POST', {});
     const result = resultOf(answer);
     this.#session = answer.headers['mcp-session-id'];
+    const version = result['protocolVersion'];
+    if (typeof version === 'string') this.#negotiated = version;
     await this.send(notificationFrame('notifications/initialized'), 'POST', this.#version());
     return result;
   }
@@ -125,7 +128,7 @@ export class InsideClient {
   }
 
   #version(): Record<string, string> {
-    return { 'mcp-protocol-version': LEGACY_VERSIONS[0]! };
+    return { 'mcp-protocol-version': this.#negotiated };
   }
 }
 
