@@ -51,27 +51,18 @@ t.test(
     t.equal(codeOf(changedTool), 'review_wrong_state');
     t.equal(upstream.received('write').length, 0);
 
-    const changedRules = await held(2, () => {
-      const stricter = { ...config, access_request_rules: [{ ...RULE, min_approvals: 2 }] };
-      gateway.portcullis.apply(parseConfig(JSON.stringify(stricter), `${gateway.folder}/config.yaml`, {}));
-    });
-    t.equal(codeOf(changedRules), 'review_wrong_state');
-    t.equal(upstream.received('write').length, 0);
-    t.equal(
-      pendingId((await asked(gateway.url, erin)).json).startsWith('rev_'),
-      true,
-      'asked again, it is a new review',
+    const stricter = {
+      ...config,
+      access_request_rules: [{ ...RULE, min_approvals: 2 }],
+      hold: { inline_timeout: '0s' },
+    };
+    const changedRules = await held(2, () =>
+      gateway.portcullis.apply(parseConfig(JSON.stringify(stricter), `${gateway.folder}/config.yaml`, {})),
     );
-
-    async function asked(url: string, token: string): ReturnType<typeof callTool> {
-      const next = parseConfig(
-        JSON.stringify({ ...config, hold: { inline_timeout: '0s' } }),
-        `${gateway.folder}/config.yaml`,
-        {},
-      );
-      gateway.portcullis.apply(next);
-      return callTool(`${url}/mcp`, token, 'write', { n: 2 });
-    }
+    t.equal(codeOf(changedRules), 'review_wrong_state');
+    const again = await callTool(`${gateway.url}/mcp`, erin, 'write', { n: 2 });
+    t.match(pendingId(again.json), /^rev_/, 'asked again, it waits under the rules of now');
+    t.equal(upstream.received('write').length, 0);
   },
 );
 
