@@ -25,10 +25,12 @@ interface Filter {
   readonly deny?: Globs;
 }
 
+type Filtered = ListedKind | 'server_request';
+
 interface Rule {
   readonly name: string;
   readonly groups: readonly string[];
-  readonly filters: Readonly<Record<ListedKind, Filter>>;
+  readonly filters: Readonly<Record<Filtered, Filter>>;
   readonly narrows: boolean;
   readonly when?: Condition;
 }
@@ -76,6 +78,7 @@ export function compileAccess(connection: ConnectionDocument, documents: readonl
     const view = viewOf(who);
     if (!view.visible) return denied('connection_unknown', '', '', 'ask an administrator for access');
     if (view.rules.length === 0) return undefined;
+    if (call.kind === 'server_request') return judgeServerRequest(view, call.method);
     const targets = targetsOf(call);
     if (targets === 'unreadable') return view.filters ? unknown({ kind: 'resource', name: '' }, '') : undefined;
     for (const target of targets) {
@@ -97,6 +100,14 @@ export function compileAccess(connection: ConnectionDocument, documents: readonl
     },
     judge,
   };
+}
+
+/** What an upstream asks of the caller's client; a ping asks for nothing but a sign of life. */
+function judgeServerRequest(view: View, method: string): Decision | undefined {
+  const rule = method === 'ping' ? undefined : ruledOut(view.rules, 'server_request', method, [method]);
+  if (rule === undefined) return undefined;
+  const reason = `the access rule ${rule} does not permit it`;
+  return denied('server_request_blocked', rule, reason, 'ask an administrator for access');
 }
 
 function judgeWhen(view: View, scope: () => Scope): Decision | undefined {
@@ -124,12 +135,7 @@ function judgeWhen(view: View, scope: () => Scope): Decision | undefined {
 }
 
 /** The rule that hides a name from those it governs: a deny, or the first allow list when none allows it. */
-function ruledOut(
-  rules: readonly Rule[],
-  kind: ListedKind,
-  name: string,
-  forms: readonly string[],
-): string | undefined {
+function ruledOut(rules: readonly Rule[], kind: Filtered, name: string, forms: readonly string[]): string | undefined {
   let refused: string | undefined;
   for (const rule of rules) {
     const { allow, deny } = rule.filters[kind];
@@ -176,6 +182,7 @@ function compileRule(document: AccessControlDocument): Rule {
     tool: compileFilter(document.tools),
     prompt: compileFilter(document.prompts),
     resource: compileFilter(document.resources),
+    server_request: compileFilter(document.server_requests),
   };
   const narrows = LISTED.some((kind) => filters[kind].allow !== undefined || filters[kind].deny !== undefined);
   const rule = { name: document.name, groups: document.groups, filters, narrows };

@@ -135,7 +135,7 @@ function checkRequest(path: string, rule: AccessRequestDocument, report: Report)
 
 function checkAccess(path: string, rule: AccessControlDocument, report: Report): void {
   if (rule.groups.length === 0) report(`${path}.groups`, 'must name at least one group');
-  for (const kind of ['tools', 'resources', 'prompts'] as const) {
+  for (const kind of ['tools', 'resources', 'prompts', 'server_requests'] as const) {
     for (const list of ['allow', 'deny'] as const) {
       for (const [index, pattern] of (rule[kind]?.[list] ?? []).entries()) {
         if (pattern === '') report(`${path}.${kind}.${list}[${index}]`, 'must not be empty');

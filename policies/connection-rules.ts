@@ -7,6 +7,7 @@ import type { ConnectionDocument, MaskingDocument, RuleDocuments } from './docum
 import { compileGuardrails } from './guardrail.ts';
 import { BUILT_IN_TYPES, createMasker } from './masking/masker.ts';
 import type { ConnectionRules } from './rulebook.ts';
+import { compileScreening, screenServerRequest } from './server-request.ts';
 import type { Call, Decision, Facts, Principal, Verdict } from './types.ts';
 
 const ALLOWED: Decision = { action: 'allow', findings: [] };
@@ -33,6 +34,7 @@ export function compileConnection(connection: ConnectionDocument, documents: Rul
   const masker = masking.length > 0 ? createMasker(masking) : undefined;
   const redactor = createMasker([...masking, EVERYTHING]);
   const value = new ConnectionValue(connection);
+  const screening = compileScreening(connection.elicitation);
 
   const decide = (call: Call, who: Principal, facts: Facts): Decision => {
     let scope: Scope | undefined;
@@ -40,6 +42,10 @@ export function compileConnection(connection: ConnectionDocument, documents: Rul
     const refused = access.judge(call, who, facts, scopeOnce);
     // Nothing of a call that access refuses is read any further.
     if (refused !== undefined) return refused;
+    if (call.kind === 'server_request' && who.authenticatedBy !== 'system') {
+      const denial = screenServerRequest(call.method, call.arguments, screening);
+      if (denial !== undefined) return { action: 'deny', denial, findings: [] };
+    }
     // What an upstream asks of a client is text that goes to the client.
     const judged = (call.kind === 'server_request' ? output : input).judge(call.text, call.name);
     const demand = approvals.demand(call, who, scopeOnce);
@@ -72,6 +78,7 @@ export function compileConnection(connection: ConnectionDocument, documents: Rul
     name: connection.name,
     holds: approvals.holds,
     inspects: masker !== undefined || !output.empty,
+    reads: !input.empty,
     filters: access.filters,
     visible: access.visible,
     sees: access.sees,

@@ -64,6 +64,8 @@ export interface AccessControlDocument extends Binding {
   readonly tools?: NameFilter;
   readonly resources?: NameFilter;
   readonly prompts?: NameFilter;
+  /** Methods that upstreams may ask of the clients of the rule's groups. */
+  readonly server_requests?: NameFilter;
   /** CEL; a call for which it is false is denied to the rule's groups. */
   readonly when?: string;
 }
@@ -74,6 +76,15 @@ export interface ConnectionDocument {
   readonly attributes: readonly string[];
   /** Groups that see the connection; absent: admins only. */
   readonly access?: { readonly groups: readonly string[] };
+  readonly elicitation?: ElicitationDocument;
+}
+
+/** What an upstream may put before people, whoever they are. */
+export interface ElicitationDocument {
+  /** Globs of the hosts that people may be sent to; absent: any. */
+  readonly url_hosts?: readonly string[];
+  /** Whether forms may have fields for secrets; absent: refuse. */
+  readonly secret_fields?: 'refuse' | 'allow';
 }
 
 export interface RuleDocuments {

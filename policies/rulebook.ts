@@ -9,6 +9,8 @@ export interface ConnectionRules {
   readonly holds: boolean;
   /** True when a result rule (masking or an output guardrail) reads this connection's answers. */
   readonly inspects: boolean;
+  /** True when an input guardrail reads this connection's calls. */
+  readonly reads: boolean;
   /** True when access control narrows what this caller may list: his unknown names are answered by the gateway. */
   filters(who: Principal): boolean;
   /** May this caller see the connection at all? */

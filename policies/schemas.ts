@@ -180,9 +180,9 @@ export const ACCESS_REQUEST_SCHEMA = document(
   },
 );
 
-const filter = (what: string): Schema => ({
+const filter = (what: string, description = `Which ${what} the groups may list and call.`): Schema => ({
   type: 'object',
-  description: `Which ${what} the groups may list and call. Patterns compare with exact names; \`*\` is any text, \`?\` any character.`,
+  description: `${description} Patterns compare with exact names; \`*\` is any text, \`?\` any character.`,
   additionalProperties: false,
   default: {},
   properties: {
@@ -203,6 +203,10 @@ export const ACCESS_CONTROL_SCHEMA = document(
     tools: filter('tools'),
     resources: filter('resources'),
     prompts: filter('prompts'),
+    server_requests: filter(
+      'requests',
+      "Which requests of servers reach the groups' clients, by method: elicitation/create, sampling/createMessage, roots/list; ping always does.",
+    ),
     when: text('CEL condition; a call for which it is not true is denied.', { minLength: 1, maxLength: 10_000 }),
   },
 );

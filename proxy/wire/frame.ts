@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { memberSpan } from '../../policies/json/member.ts';
 import { stringEnd } from '../../policies/json/lexeme.ts';
+import { splice } from '../../policies/json/splice.ts';
 import { scanMembers } from '../../policies/json/scan.ts';
 import type { ScanLimits } from '../../policies/json/scan.ts';
 import { decodeString } from '../../policies/json/tree.ts';
@@ -47,10 +48,18 @@ const UNSEEN = /[\x00-\x1f\x7f-\x9f]/;
  * `server`, an error may come without id.
  */
 export function decodeFrame(bytes: Buffer, limits: FrameLimits, sender: 'client' | 'server' = 'client'): Frame {
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
-    throw new FrameFault('parse_error', 'it begins with a byte order mark');
   if (!isUtf8(bytes)) throw new FrameFault('parse_error', 'it is not UTF-8');
-  const text = bytes.toString('utf8');
+  return decodeText(bytes.toString('utf8'), limits, sender, bytes);
+}
+
+/** The same of a text that is known to have been UTF-8, such as the data of an event. */
+export function decodeText(
+  text: string,
+  limits: FrameLimits,
+  sender: 'client' | 'server',
+  bytes: Buffer = Buffer.from(text),
+): Frame {
+  if (text.charCodeAt(0) === 0xfeff) throw new FrameFault('parse_error', 'it begins with a byte order mark');
   const spans: number[] = [];
   const fault = scanMembers(text, limits, spans);
   if (fault?.type === 'grammar') throw new FrameFault('parse_error', fault.sentence);
@@ -174,6 +183,16 @@ function frameOf(
 /** The same message with other text: an edit by spans that leaves kind, id and method as they are. */
 export function withText(frame: Frame, text: string): Frame {
   return text === frame.text ? frame : frameOf(frame.kind, Buffer.from(text), text, frame.id, frame.method);
+}
+
+/** The same response under this id, when it has none: an error that was said before the request's id was known. */
+export function answering(frame: Frame, id: string): Frame {
+  if (frame.kind !== 'response' || frame.id !== undefined) return frame;
+  const at = frame.text.indexOf('{') + 1;
+  const span = memberSpan(frame.text, 0, 'id');
+  const edit = span === undefined ? { start: at, end: at, text: `"id":${id},` } : { ...span, text: id };
+  const text = splice(frame.text, [edit]);
+  return frameOf('response', Buffer.from(text), text, id, undefined);
 }
 
 /** A raw id in the one spelling by which ids are compared: `1` and `"1"` differ, escapes do not count. */

@@ -30,15 +30,7 @@ const MOST_HEADERS = 200;
 export function checkRequest(request: Pick<Arrival, 'httpMethod' | 'headers' | 'rawHeaders'>): void {
   const { httpMethod, headers, rawHeaders } = request;
   if (!METHODS.has(httpMethod)) throw new GatewayError('method_not_allowed', httpMethod);
-  if (rawHeaders.length > 2 * MOST_HEADERS) throw new GatewayError('invalid_request', 'it has too many headers');
-  const repeated = repeatedHeader(rawHeaders, (name) => SINGLE.has(name));
-  if (repeated !== undefined) throw new GatewayError('invalid_request', `${repeated} came more than once`);
-  if (headers['transfer-encoding'] !== undefined) {
-    if (headers['content-length'] !== undefined) throw new GatewayError('invalid_request', 'it has two lengths');
-    if (headers['transfer-encoding'].trim().toLowerCase() !== 'chunked') {
-      throw new GatewayError('invalid_request', 'its transfer coding is not chunked');
-    }
-  }
+  checkFraming(request);
   if (httpMethod !== 'POST') {
     sessionVersion(headers, rawHeaders);
     if (httpMethod === 'GET' && !accepts(headers.accept, 'text/event-stream')) throw new GatewayError('not_acceptable');
@@ -49,6 +41,24 @@ export function checkRequest(request: Pick<Arrival, 'httpMethod' | 'headers' | '
   if (!accepts(headers.accept, 'application/json') || !accepts(headers.accept, 'text/event-stream')) {
     throw new GatewayError('not_acceptable');
   }
+}
+
+/** Refuses repeated and contradicting headers, on every route (H-04, S-12). */
+export function checkFraming({ headers, rawHeaders }: Pick<Arrival, 'headers' | 'rawHeaders'>): void {
+  if (rawHeaders.length > 2 * MOST_HEADERS) throw new GatewayError('invalid_request', 'it has too many headers');
+  const repeated = repeatedHeader(rawHeaders, (name) => SINGLE.has(name));
+  if (repeated !== undefined) throw new GatewayError('invalid_request', `${repeated} came more than once`);
+  if (headers['transfer-encoding'] !== undefined) {
+    if (headers['content-length'] !== undefined) throw new GatewayError('invalid_request', 'it has two lengths');
+    if (headers['transfer-encoding'].trim().toLowerCase() !== 'chunked') {
+      throw new GatewayError('invalid_request', 'its transfer coding is not chunked');
+    }
+  }
+}
+
+/** Does the request have a body, by its headers? */
+export function hasBody(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
 }
 
 /** Refuses a body that says it is not plain JSON in UTF-8. */
@@ -83,24 +93,26 @@ function accepts(header: string | undefined, type: string): boolean {
   });
 }
 
-/**
- * Refuses a request that a page of another site sent (H-01). No Origin is fine: programs send none. The gateway's own
- * pages pass, under any loopback name when its public URL is one.
- */
+/** Refuses a request that a page of another site sent (H-01). No Origin is fine: programs send none. */
 export function checkOrigin(headers: IncomingHttpHeaders, allowedOrigins: readonly string[], publicUrl: string): void {
-  const origin = headers.origin;
-  if (origin === undefined) return;
+  const { origin } = headers;
+  if (origin !== undefined && !allowsOrigin(origin, allowedOrigins, publicUrl))
+    throw new GatewayError('origin_refused');
+}
+
+/** Whether pages of this origin may call: those allowed, and the gateway's own, under any loopback name when its URL is one. */
+export function allowsOrigin(origin: string, allowedOrigins: readonly string[], publicUrl: string): boolean {
   const own = new URL(publicUrl);
-  if (origin === own.origin || allowedOrigins.includes(origin)) return;
+  if (origin === own.origin || allowedOrigins.includes(origin)) return true;
   const other = URL.canParse(origin) ? new URL(origin) : undefined;
-  const isOwn =
+  return (
     other !== undefined &&
     other.origin === origin &&
     other.protocol === own.protocol &&
     other.port === own.port &&
     LOOPBACK.has(other.hostname) &&
-    LOOPBACK.has(own.hostname);
-  if (!isOwn) throw new GatewayError('origin_refused');
+    LOOPBACK.has(own.hostname)
+  );
 }
 
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
@@ -123,12 +135,12 @@ const PRINTABLE = /^[\t\x20-\x7e]*$/;
  */
 export function upstreamHeaders(
   headers: IncomingHttpHeaders,
-  { era, version }: { readonly era: Era; readonly version?: string | undefined },
+  { era, version, body = true }: { readonly era: Era; readonly version?: string | undefined; readonly body?: boolean },
 ): Record<string, string> {
   const out: Record<string, string> = {
     accept: headers.accept !== undefined && isPlain(headers.accept, 1024) ? headers.accept : BOTH_TYPES,
-    'content-type': 'application/json',
   };
+  if (body) out['content-type'] = 'application/json';
   if (version !== undefined) out['mcp-protocol-version'] = version;
   if (era === 'modern') {
     for (const name of Object.keys(headers)) {

@@ -24,11 +24,11 @@ const SUFFIX = '?=';
  */
 export function checkStandardHeaders(frame: Frame, headers: IncomingHttpHeaders): void {
   const isRequest = frame.kind === 'request';
-  const method = valueOf(headers, 'mcp-method');
+  const method = headerValue(headers, 'mcp-method');
   if (method === undefined ? isRequest : method !== frame.method)
     throw mismatch('Mcp-Method must be the method of the body');
 
-  const name = valueOf(headers, 'mcp-name');
+  const name = headerValue(headers, 'mcp-name');
   const member = NAMED_BY.get(frame.method as string);
   if (name === undefined) {
     if (isRequest && member !== undefined) throw mismatch(`Mcp-Name must be params.${member} of the body`);
@@ -43,7 +43,7 @@ export function checkStandardHeaders(frame: Frame, headers: IncomingHttpHeaders)
     if (!said.includes(decoded))
       throw mismatch(`Mcp-Name must be ${member === undefined ? 'absent' : `params.${member} of the body`}`);
   }
-  for (const key of Object.keys(headers)) if (key.startsWith('mcp-param-')) valueOf(headers, key);
+  for (const key of Object.keys(headers)) if (key.startsWith('mcp-param-')) headerValue(headers, key);
 }
 
 /** The value that a mirrored header stands for: literal, or base64 of UTF-8 between exact markers (R-05). */
@@ -64,7 +64,8 @@ export function encodeMirrored(value: string): string {
   return `${PREFIX}${Buffer.from(value).toString('base64')}${SUFFIX}`;
 }
 
-function valueOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+/** The one value of a mirrored header without the white space around it; refused when no header may hold it. */
+export function headerValue(headers: IncomingHttpHeaders, name: string): string | undefined {
   const value = headers[name];
   if (value === undefined) return undefined;
   const trimmed = typeof value === 'string' ? value.replace(/^[ \t]+|[ \t]+$/g, '') : '\0';
