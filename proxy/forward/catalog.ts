@@ -1,27 +1,13 @@
-import { createHash } from 'node:crypto';
 import { Abort } from '../abort.ts';
-import { canonical } from '../../policies/json/canonical.ts';
-import type { Json, JsonObject, Principal, ToolAnnotations } from '../../policies/types.ts';
+import type { Principal } from '../../policies/types.ts';
 import type { Outcome } from '../../recorder/types.ts';
 import type { Log } from '../log.ts';
 import type { Era } from '../types.ts';
-import { InsideClient, resultOf, type Ask, type InsideAnswer } from './client.ts';
+import { InsideClient, type Ask } from './client.ts';
 import type { Connection } from './connection.ts';
+import { probeLegacy, probeModern, readCatalog, type Catalog, type Probed } from './read-catalog.ts';
 
-export interface CatalogTool {
-  readonly annotations: ToolAnnotations;
-  /** SHA-256 of the canonical definition. */
-  readonly definition: string;
-}
-
-/** What an upstream offers, as last seen by the gateway itself. */
-export interface Catalog {
-  readonly eras: ReadonlySet<Era>;
-  readonly tools: ReadonlyMap<string, CatalogTool>;
-  readonly prompts: ReadonlySet<string>;
-  readonly resources: ReadonlySet<string>;
-  readonly readAt: number;
-}
+export type { Catalog, CatalogTool } from './read-catalog.ts';
 
 /** Whoever the gateway is when it asks for itself: sees every connection, is recorded, never held. */
 export const SYSTEM: Principal = {
@@ -35,15 +21,23 @@ export const SYSTEM: Principal = {
 
 const MAX_AGE_MS = 5 * 60_000;
 const RETRY_MS = 5_000;
-const MOST_PAGES = 100;
+const PATIENCE_MS = 30_000;
+/** A command that was never asked `server/discover` before may well ignore it. */
+const COMMAND_PATIENCE_MS = 5_000;
 
-/** Catalogs of all connections: read on first need, refreshed by age and by list_changed. */
+interface Known extends Probed {
+  readonly at: number;
+}
+
+/** What is known of all upstreams, their eras and their lists: asked on first need, again by age and by list_changed (duty V-07). */
 export class Catalogs {
   readonly #ask: Ask;
   readonly #now: () => number;
   readonly #log: Log;
   readonly #known = new Map<string, Catalog>();
   readonly #reading = new Map<string, Promise<Catalog | undefined>>();
+  readonly #eras: Readonly<Record<Era, Map<string, Known>>> = { legacy: new Map(), modern: new Map() };
+  readonly #probing = new Map<string, Promise<Known>>();
   readonly #failedAt = new Map<string, number>();
   readonly #lost = new Set<string>();
 
@@ -57,11 +51,57 @@ export class Catalogs {
   get(connection: Connection): Catalog | undefined | Promise<Catalog | undefined> {
     const known = this.#known.get(connection.name);
     if (known !== undefined && this.#now() - known.readAt < MAX_AGE_MS) return known;
-    if (known === undefined && this.#now() - (this.#failedAt.get(connection.name) ?? -RETRY_MS) < RETRY_MS)
-      return undefined;
+    if (known === undefined && this.#failedLately(connection)) return undefined;
     const reading = this.#read(connection);
     // A stale catalog is still the best knowledge while the fresh one is on its way.
     return known ?? reading;
+  }
+
+  /** A catalog that is at most so old: for whoever saw that the one at hand may be stale. */
+  async newer(connection: Connection, maxAgeMs: number): Promise<Catalog | undefined> {
+    const known = this.#known.get(connection.name);
+    if (known !== undefined && this.#now() - known.readAt <= maxAgeMs) return known;
+    return this.#failedLately(connection) ? known : this.#read(connection);
+  }
+
+  /**
+   * Does the upstream speak the era? Undefined when it does not tell now. Whether one that speaks the modern era speaks the
+   * legacy one too is asked only when somebody needs to know; any other counts as legacy and answers for itself.
+   */
+  speaks(connection: Connection, era: Era): boolean | undefined | Promise<boolean | undefined> {
+    if (!connection.eras.includes(era)) return false;
+    const known = this.#eras[era].get(connection.name);
+    if (known !== undefined && this.#isFresh(connection, known)) return known.spoken;
+    if (this.#failedLately(connection)) return known?.spoken;
+    const asked = this.#learn(connection, era).catch(() => undefined);
+    return known?.spoken ?? asked;
+  }
+
+  async #learn(connection: Connection, era: Era): Promise<boolean> {
+    const modern = connection.eras.includes('modern') && (await this.#probe(connection, 'modern')).spoken;
+    return era === 'modern' || !modern ? era === 'legacy' || modern : (await this.#probe(connection, 'legacy')).spoken;
+  }
+
+  /** Commands do not change while they run; servers behind a URL are replaced at any time. */
+  #isFresh({ transport }: Connection, { at }: Known): boolean {
+    return transport === 'stdio' || this.#now() - at < MAX_AGE_MS;
+  }
+
+  async #probe(connection: Connection, era: Era): Promise<Known> {
+    const known = this.#eras[era].get(connection.name);
+    if (known !== undefined && this.#isFresh(connection, known)) return known;
+    const key = `${era} ${connection.name}`;
+    let probing = this.#probing.get(key);
+    if (probing === undefined) {
+      probing = this.#with(connection, async (client) => {
+        const probed = await (era === 'modern' ? probeModern(client) : probeLegacy(client));
+        const fresh = { ...probed, at: this.#now() };
+        this.#eras[era].set(connection.name, fresh);
+        return fresh;
+      }).finally(() => this.#probing.delete(key));
+      this.#probing.set(key, probing);
+    }
+    return probing;
   }
 
   /** How a call to the upstream ended: one that could not be reached is asked again by readiness. */
@@ -74,7 +114,7 @@ export class Catalogs {
   async answers(connection: Connection): Promise<boolean> {
     const { name } = connection;
     if (this.#known.has(name) && !this.#lost.has(name)) return true;
-    if (this.#now() - (this.#failedAt.get(name) ?? -RETRY_MS) < RETRY_MS) return false;
+    if (this.#failedLately(connection)) return false;
     return (await this.#read(connection)) !== undefined;
   }
 
@@ -82,6 +122,17 @@ export class Catalogs {
   forget(connection: string): void {
     this.#known.delete(connection);
     this.#failedAt.delete(connection);
+  }
+
+  /** The upstream refused an era that it was believed to speak: it is asked before the next call. */
+  reprobe(connection: string): void {
+    this.forget(connection);
+    this.#eras.legacy.delete(connection);
+    this.#eras.modern.delete(connection);
+  }
+
+  #failedLately(connection: Connection): boolean {
+    return this.#now() - (this.#failedAt.get(connection.name) ?? -RETRY_MS) < RETRY_MS;
   }
 
   #read(connection: Connection): Promise<Catalog | undefined> {
@@ -106,86 +157,46 @@ export class Catalogs {
   }
 
   async #fetch(connection: Connection): Promise<Catalog> {
+    const modern = connection.eras.includes('modern') ? await this.#probe(connection, 'modern') : undefined;
+    return this.#with(connection, async (client) => {
+      if (modern?.spoken !== true) {
+        const { capabilities } = await client.initialize();
+        return readCatalog(client, false, capabilities, this.#now());
+      }
+      const catalog = await readCatalog(client, true, modern.capabilities, this.#now());
+      this.#warnOfTools(connection, catalog);
+      return catalog;
+    });
+  }
+
+  /** Clients leave such a tool out without a word; its operator should hear why (duty R-12). */
+  #warnOfTools(connection: Connection, { tools }: Catalog): void {
+    for (const [tool, { fault }] of tools) {
+      if (fault !== undefined)
+        this.#log.warn(
+          { connection: connection.name, tool, fault },
+          'clients drop a tool: its x-mcp-header is invalid',
+        );
+    }
+  }
+
+  /** One conversation of the gateway itself with an upstream, with an end to its patience. */
+  async #with<T>(connection: Connection, talk: (client: InsideClient) => Promise<T>): Promise<T> {
     const patience = new Abort();
-    const timer = setTimeout(() => patience.abort(), 30_000).unref();
+    const timer = setTimeout(() => patience.abort(), PATIENCE_MS).unref();
     const client = new InsideClient({
       ask: this.#ask,
       connection: connection.name,
       principal: SYSTEM,
       address: 'gateway',
       signal: patience,
+      discoverMs: connection.transport === 'stdio' ? COMMAND_PATIENCE_MS : PATIENCE_MS,
     });
-    const eras = new Set<Era>();
-    let capabilities: Json | undefined;
-    if (connection.eras.includes('modern')) {
-      const discovered = await client.modern('server/discover');
-      if (discovered.status === 200 && isResult(discovered)) {
-        eras.add('modern');
-        capabilities = resultOf(discovered)['capabilities'];
-      }
-    }
-    const modern = eras.has('modern');
-    if (!modern) {
-      capabilities = (await client.initialize())['capabilities'];
-      eras.add('legacy');
-    }
     try {
-      const list = (method: string, key: string): Promise<JsonObject[]> => pages(client, modern, method, key);
-      const offers = (name: string): boolean =>
-        typeof capabilities === 'object' && capabilities !== null && Object.hasOwn(capabilities, name);
-      const tools = offers('tools') ? await list('tools/list', 'tools') : [];
-      const prompts = offers('prompts') ? await list('prompts/list', 'prompts') : [];
-      const resources = offers('resources') ? await list('resources/list', 'resources') : [];
-      return {
-        eras,
-        tools: new Map(tools.map((tool) => [String(tool['name']), describe(tool)])),
-        prompts: new Set(prompts.map((prompt) => String(prompt['name']))),
-        resources: new Set(resources.map((resource) => String(resource['uri']))),
-        readAt: this.#now(),
-      };
+      return await talk(client);
     } finally {
       clearTimeout(timer);
       await client.close();
     }
   }
-}
-
-function isResult(answer: InsideAnswer): boolean {
-  return Object.hasOwn(answer.frames.at(-1)?.value ?? {}, 'result');
-}
-
-async function pages(client: InsideClient, modern: boolean, method: string, key: string): Promise<JsonObject[]> {
-  const items: JsonObject[] = [];
-  let cursor: string | undefined;
-  for (let page = 0; page < MOST_PAGES; page += 1) {
-    const params: JsonObject = cursor === undefined ? {} : { cursor };
-    const result = resultOf(modern ? await client.modern(method, params) : await client.legacy(method, params));
-    const list = result[key];
-    if (Array.isArray(list)) items.push(...(list as JsonObject[]));
-    const next = result['nextCursor'];
-    if (typeof next !== 'string') break;
-    cursor = next;
-  }
-  return items;
-}
-
-function describe(tool: JsonObject): CatalogTool {
-  const hints = (
-    typeof tool['annotations'] === 'object' && tool['annotations'] !== null ? tool['annotations'] : {}
-  ) as JsonObject;
-  const hint = (name: string, absent: boolean): boolean => {
-    const value = Object.hasOwn(hints, name) ? hints[name] : undefined;
-    return typeof value === 'boolean' ? value : absent;
-  };
-  return {
-    annotations: {
-      readOnlyHint: hint('readOnlyHint', false),
-      destructiveHint: hint('destructiveHint', true),
-      idempotentHint: hint('idempotentHint', false),
-      openWorldHint: hint('openWorldHint', true),
-    },
-    definition: createHash('sha256')
-      .update(canonical(JSON.stringify(tool)))
-      .digest('hex'),
-  };
 }

@@ -1,9 +1,10 @@
-import type { Signal } from '../abort.ts';
+import { Abort, type Signal } from '../abort.ts';
 import type { Json, JsonObject, Principal } from '../../policies/types.ts';
 import { GatewayError } from '../errors.ts';
 import type { Arrival, Era, Frame, Reply } from '../types.ts';
 import { notificationFrame, requestFrame } from '../wire/frame.ts';
 import { LEGACY_VERSIONS, MODERN_VERSIONS } from '../wire/era.ts';
+import { member } from '../wire/member.ts';
 import { encodeMirrored } from '../wire/mirrored.ts';
 
 /** The pipeline, as seen by those who ask it something from inside. */
@@ -17,6 +18,8 @@ export interface InsideOptions {
   readonly signal: Signal;
   /** The approved review that the message executes. */
   readonly review?: string;
+  /** How long `server/discover` may take: a command that does not know it may stay silent. */
+  readonly discoverMs?: number;
 }
 
 /** The whole of one answer, in order; the final frame last. */
@@ -47,8 +50,9 @@ export class InsideClient {
     frame: Frame | undefined,
     httpMethod: 'POST' | 'DELETE',
     headers: Record<string, string>,
+    signal: Signal = this.#options.signal,
   ): Promise<InsideAnswer> {
-    const { ask, connection, principal, address, signal, review } = this.#options;
+    const { ask, connection, principal, address, review } = this.#options;
     const all: Record<string, string> = {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
@@ -87,19 +91,28 @@ export class InsideClient {
       'io.modelcontextprotocol/clientInfo': CLIENT,
     };
     const frame = requestFrame(this.#id(), method, { ...params, _meta });
-    return this.send(frame, 'POST', { 'mcp-protocol-version': version, 'mcp-method': method });
+    const headers = { 'mcp-protocol-version': version, 'mcp-method': method };
+    const { discoverMs, signal } = this.#options;
+    if (method !== 'server/discover' || discoverMs === undefined) return this.send(frame, 'POST', headers);
+    return patiently(signal, discoverMs, (patience) => this.send(frame, 'POST', headers, patience));
   }
 
   /** Opens a legacy session; answers the initialize result. */
   async initialize(): Promise<JsonObject> {
+    return resultOf(await this.tryInitialize());
+  }
+
+  /** Opens a legacy session if the upstream has such; whoever is refused reads the answer. */
+  async tryInitialize(): Promise<InsideAnswer> {
     const params = { protocolVersion: LEGACY_VERSIONS[0]!, capabilities: {}, clientInfo: CLIENT };
     const answer = await this.send(requestFrame(this.#id(), 'initialize', params), 'POST', {});
-    const result = resultOf(answer);
+    const result = member(answer.frames.at(-1)?.value, 'result');
+    if (result === undefined) return answer;
     this.#session = answer.headers['mcp-session-id'];
-    const version = result['protocolVersion'];
+    const version = member(result, 'protocolVersion');
     if (typeof version === 'string') this.#negotiated = version;
     await this.send(notificationFrame('notifications/initialized'), 'POST', this.#version());
-    return result;
+    return answer;
   }
 
   /** A request inside the legacy session. */
@@ -129,6 +142,21 @@ export class InsideClient {
 
   #version(): Record<string, string> {
     return { 'mcp-protocol-version': this.#negotiated };
+  }
+}
+
+/** Gives up after so long, or when the outer signal does. */
+async function patiently<T>(outer: Signal, ms: number, run: (signal: Signal) => Promise<T>): Promise<T> {
+  const inner = new Abort();
+  const abort = (): void => inner.abort();
+  const timer = setTimeout(abort, ms);
+  if (outer.aborted) abort();
+  else outer.on(abort);
+  try {
+    return await run(inner);
+  } finally {
+    clearTimeout(timer);
+    outer.off(abort);
   }
 }
 

@@ -1,10 +1,13 @@
 import type { Era } from '../types.ts';
+import type { Passage } from './passage.ts';
 import type { Upstream } from './upstream.ts';
 
 /** A named upstream MCP server. */
 export interface Connection {
   readonly name: string;
   readonly upstream: Upstream;
+  /** The way to its other routes, where some are configured. */
+  readonly passage?: Passage;
   readonly transport: 'http' | 'stdio' | 'gateway';
   /** How long an answer may take to begin. */
   readonly timeoutMs: number;
@@ -16,4 +19,8 @@ export interface Connection {
   readonly methods: readonly string[];
   /** Eras the transport can carry at all, whatever the server says. */
   readonly eras: readonly Era[];
+  /** What happens when client and upstream are of different eras (docs/protocol.md). */
+  readonly era: 'auto' | 'passthrough' | 'translate';
+  /** The upstream as seen by clients of the era that it does not speak itself. */
+  readonly faces: Readonly<Record<Era, Upstream>>;
 }

@@ -5,7 +5,7 @@ import type { Operation, OperationParts } from '../admin/operation.ts';
 import { toolDefinition } from '../admin/tool.ts';
 import { mayRun } from '../decide.ts';
 import { GatewayError } from '../errors.ts';
-import { member } from '../identify.ts';
+import { member } from '../wire/member.ts';
 import type { Frame } from '../types.ts';
 import { LEGACY_VERSIONS, MODERN_VERSIONS } from '../wire/era.ts';
 import { errorFrame, notificationFrame, resultFrame } from '../wire/frame.ts';

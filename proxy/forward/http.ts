@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Pool, type Dispatcher } from 'undici';
 import type { Signal } from '../abort.ts';
-import { SseReader, type SseEvent } from '../wire/sse.ts';
-import { UpstreamFault, type Upstream, type UpstreamAnswer } from './upstream.ts';
+import { Decoder } from './decoded.ts';
+import { EventStream, type Flow } from './event-stream.ts';
+import { unreadable, UpstreamFault, type Upstream, type UpstreamAnswer } from './upstream.ts';
 
 export interface HttpUpstreamOptions {
   readonly url: string;
@@ -10,19 +11,32 @@ export interface HttpUpstreamOptions {
   readonly ca?: string;
   /** The gateway's own credential, sent on every request. */
   readonly credential: Readonly<Record<string, string>>;
-  /** Largest JSON answer and largest SSE event, bytes. */
+  /** Largest JSON answer and largest SSE event, bytes, after decoding. */
   readonly messageSize: number;
 }
 
-const BACKLOG = 1_048_576;
+export interface HttpRequest {
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  /** Path and query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | null;
+  /** Aborting closes the connection. */
+  readonly signal: Signal;
+}
+
+/** Requests to one origin. */
+export interface HttpClient {
+  request(request: HttpRequest): Promise<UpstreamAnswer>;
+  close(): Promise<void>;
+}
 
 /**
- * Streamable HTTP towards one upstream. TLS is verified, redirects are not followed (a 3xx is an answer like any other),
- * no timer of the HTTP client cuts a silent stream: the pipeline owns time limits.
+ * An HTTP client for one origin. TLS is verified, redirects are not followed (a 3xx is an answer like any other), no timer of
+ * the HTTP client cuts a silent stream: the pipeline owns time limits (duties H-11, H-13).
  */
-export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
-  const url = new URL(options.url);
-  const pool = new Pool(url.origin, {
+export function createHttpClient(options: HttpUpstreamOptions): HttpClient {
+  const pool = new Pool(new URL(options.url).origin, {
     connect: { rejectUnauthorized: true, timeout: 10_000, ...(options.ca === undefined ? {} : { ca: options.ca }) },
     allowH2: false,
     pipelining: 1,
@@ -30,24 +44,30 @@ export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
     bodyTimeout: 0,
     maxHeaderSize: 65_536,
   });
-  const path = url.pathname + url.search;
   return {
-    send(outgoing) {
+    request({ method, path, headers, body, signal }) {
       return new Promise<UpstreamAnswer>((resolve, reject) => {
-        const headers: Record<string, string> = { ...outgoing.headers, ...options.credential };
-        if (outgoing.upstreamSession !== undefined) headers['mcp-session-id'] = outgoing.upstreamSession;
-        const request: Dispatcher.DispatchOptions = {
-          path,
-          method: outgoing.httpMethod,
-          headers,
-          body: outgoing.frame?.bytes ?? null,
-        };
-        pool.dispatch(request, new Exchange(outgoing.signal, options.messageSize, resolve, reject));
+        const request = { path, method, headers: { ...headers, ...options.credential }, body };
+        pool.dispatch(request, new Exchange(signal, options.messageSize, resolve, reject));
       });
     },
     async close() {
       await pool.destroy();
     },
+  };
+}
+
+/** Streamable HTTP towards one upstream. */
+export function createHttpUpstream(options: HttpUpstreamOptions): Upstream {
+  const client = createHttpClient(options);
+  const { pathname, search } = new URL(options.url);
+  const path = pathname + search;
+  return {
+    send({ httpMethod, headers, upstreamSession, frame, signal }) {
+      const all = upstreamSession === undefined ? headers : { ...headers, 'mcp-session-id': upstreamSession };
+      return client.request({ method: httpMethod, path, headers: all, body: frame?.bytes ?? null, signal });
+    },
+    close: () => client.close(),
   };
 }
 
@@ -57,7 +77,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #limit: number;
   readonly #resolve: (answer: UpstreamAnswer) => void;
   readonly #reject: (fault: UpstreamFault) => void;
-  #controller: Dispatcher.DispatchController | undefined;
+  /** The connection, or the decoder between it and us. */
+  #flow: Flow | undefined;
+  #decoder: Decoder | undefined;
   #sent = false;
   #status = 0;
   #session: string | undefined;
@@ -65,7 +87,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #size = 0;
   #stream: EventStream | undefined;
   readonly #onAbort = (): void => {
-    this.#controller?.abort(new Error('given up by the gateway'));
+    this.#flow?.abort(new Error('given up by the gateway'));
   };
 
   constructor(
@@ -81,7 +103,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
+    this.#flow = controller;
     if (this.#signal.aborted) {
       controller.abort(new Error('given up by the gateway'));
       return;
@@ -94,27 +116,45 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#status = status;
     const session = headers['mcp-session-id'];
     if (typeof session === 'string' && /^[\x21-\x7e]{1,1024}$/.test(session)) this.#session = session;
+    const coding = headers['content-encoding'];
+    if (coding !== undefined && Decoder.needed(String(coding))) {
+      this.#flow = this.#decoder = new Decoder(String(coding), controller, {
+        data: (chunk) => this.#take(chunk),
+        end: () => this.#finish(),
+        fail: (fault) => this.#fail(fault),
+      });
+    }
     const type = headers['content-type'];
     if (status === 200 && typeof type === 'string' && mediaType(type) === 'text/event-stream') {
-      this.#stream = new EventStream(controller, this.#limit);
+      this.#stream = new EventStream(this.#flow!, this.#limit);
       this.#resolve({ status, mode: 'sse', upstreamSession: this.#session, events: this.#stream });
     }
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#decoder === undefined) this.#take(chunk);
+    else this.#decoder.write(chunk);
+  }
+
+  #take(chunk: Buffer): void {
     if (this.#stream !== undefined) {
       this.#stream.push(chunk);
       return;
     }
     this.#size += chunk.length;
     if (this.#size > this.#limit) {
-      controller.abort(new UpstreamFault('the answer is larger than server.message_size', true));
+      this.#flow!.abort(unreadable('the answer is larger than server.message_size'));
       return;
     }
     this.#chunks.push(chunk);
   }
 
   onResponseEnd(): void {
+    if (this.#decoder === undefined) this.#finish();
+    else this.#decoder.end();
+  }
+
+  #finish(): void {
     this.#signal.off(this.#onAbort);
     if (this.#stream !== undefined) {
       this.#stream.end();
@@ -126,83 +166,15 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#signal.off(this.#onAbort);
     const fault = error instanceof UpstreamFault ? error : new UpstreamFault(error.message, this.#sent, error);
+    if (this.#decoder === undefined) this.#fail(fault);
+    else this.#decoder.break(fault);
+  }
+
+  #fail(fault: UpstreamFault): void {
+    this.#signal.off(this.#onAbort);
     if (this.#stream !== undefined) this.#stream.fail(fault);
     else this.#reject(fault);
-  }
-}
-
-/** Events of one stream, read chunk by chunk; the socket is paused while the reader is behind. */
-class EventStream implements AsyncIterable<readonly SseEvent[]>, AsyncIterator<readonly SseEvent[], undefined> {
-  readonly #controller: Dispatcher.DispatchController;
-  readonly #reader: SseReader;
-  #ready: SseEvent[] = [];
-  #bytes = 0;
-  #ended = false;
-  #fault: Error | undefined;
-  #wake: (() => void) | undefined;
-
-  constructor(controller: Dispatcher.DispatchController, eventSize: number) {
-    this.#controller = controller;
-    this.#reader = new SseReader({ eventSize });
-  }
-
-  push(chunk: Buffer): void {
-    try {
-      for (const event of this.#reader.push(chunk)) {
-        this.#ready.push(event);
-        this.#bytes += event.raw.length;
-      }
-    } catch (fault) {
-      const reason = fault instanceof Error ? fault.message : 'an event could not be read';
-      this.#controller.abort(new UpstreamFault(reason, true, fault));
-      return;
-    }
-    if (this.#bytes > BACKLOG) this.#controller.pause();
-    if (this.#ready.length > 0) this.#notify();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#notify();
-  }
-
-  fail(fault: Error): void {
-    this.#fault = fault;
-    this.#notify();
-  }
-
-  #notify(): void {
-    this.#wake?.();
-    this.#wake = undefined;
-  }
-
-  async next(): Promise<IteratorResult<readonly SseEvent[], undefined>> {
-    for (;;) {
-      if (this.#ready.length > 0) {
-        const value = this.#ready;
-        this.#ready = [];
-        this.#bytes = 0;
-        if (this.#controller.paused) this.#controller.resume();
-        return { done: false, value };
-      }
-      if (this.#fault !== undefined) throw this.#fault;
-      if (this.#ended) return { done: true, value: undefined };
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  /** The reader left: nobody will ever pull the rest. */
-  async return(): Promise<IteratorResult<readonly SseEvent[], undefined>> {
-    if (!this.#ended && this.#fault === undefined) this.#controller.abort(new Error('given up by the gateway'));
-    return { done: true, value: undefined };
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Signal } from '../abort.ts';
 import type { Call, Principal } from '../../policies/types.ts';
+import { GatewayError } from '../errors.ts';
 import type { Arrival, Era, Frame } from '../types.ts';
 import type { SseEvent } from '../wire/sse.ts';
 
@@ -33,8 +34,15 @@ export interface UpstreamAnswer {
   readonly upstreamSession?: string;
   readonly body?: Buffer;
   /** Complete events, those of one chunk together; throws an UpstreamFault when the stream breaks. */
-  readonly events?: AsyncIterable<readonly SseEvent[]>;
+  readonly events?: UpstreamEvents;
+  /** The stream said nothing yet: it begins for the client without a message. */
+  readonly silent?: boolean;
 }
+
+export type UpstreamEvents = AsyncIterable<readonly SseEvent[]> & {
+  /** True when next() will not wait; absent when that is not known. */
+  readonly ready?: boolean;
+};
 
 /** An upstream that failed; `sent` is false only when no byte of the request can have reached it. */
 export class UpstreamFault extends Error {
@@ -45,6 +53,11 @@ export class UpstreamFault extends Error {
     this.name = 'UpstreamFault';
     this.sent = sent;
   }
+}
+
+/** An upstream that answered by what cannot be read: not a loss, and no better the next time. */
+export function unreadable(reason: string, cause?: unknown): UpstreamFault {
+  return new UpstreamFault(reason, true, new GatewayError('upstream_invalid', reason, { cause }));
 }
 
 /** One upstream MCP server behind one transport. */
