@@ -4,8 +4,9 @@ import type { Principal } from '../policies/types.ts';
 import { GatewayError } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import type { Arrival, Frame } from './types.ts';
+import { decodeBatch, isBatch, type Batch } from './wire/batch.ts';
 import { decodeFrame } from './wire/frame.ts';
-import { checkHost, checkOrigin, checkRequest } from './wire/headers.ts';
+import { checkFraming, checkHost, checkOrigin, checkRequest } from './wire/headers.ts';
 
 /** Proves who is calling, from headers alone: a stranger's bytes are never parsed. */
 export function authenticate(arrival: Arrival, gateway: Gateway): Principal | Promise<Principal> {
@@ -18,8 +19,12 @@ export function authenticate(arrival: Arrival, gateway: Gateway): Principal | Pr
   return gateway.authenticate(arrival.credentials, arrival.route, gateway.now());
 }
 
-/** The message, strictly read; undefined for the session operations, which have no body. */
-export async function decode(arrival: Arrival, gateway: Gateway): Promise<Frame | undefined> {
+/** The message or messages, strictly read; undefined for the session operations, which have no body. */
+export async function decode(arrival: Arrival, gateway: Gateway): Promise<Frame | Batch | undefined> {
+  if (arrival.pass !== undefined) {
+    checkFraming(arrival);
+    return undefined;
+  }
   checkRequest(arrival);
   if (arrival.httpMethod !== 'POST') return undefined;
   const { body } = arrival;
@@ -27,7 +32,7 @@ export async function decode(arrival: Arrival, gateway: Gateway): Promise<Frame 
   const bytes = Buffer.isBuffer(body)
     ? body
     : await readBody(body, arrival.headers, gateway.messageSize, gateway.bodyTimeoutMs);
-  return decodeFrame(bytes, gateway.frameLimits);
+  return isBatch(bytes) ? decodeBatch(bytes, gateway.frameLimits) : decodeFrame(bytes, gateway.frameLimits);
 }
 
 /** Reads at most `limit` bytes, in time; over it the rest is not read. */

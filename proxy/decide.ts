@@ -1,5 +1,6 @@
 import type { Decision, Denial, Principal } from '../policies/types.ts';
 import { findOperation } from './admin/operations.ts';
+import { uninspected } from './http-call.ts';
 import type { Asked } from './identify.ts';
 
 /** The decision over a call: the rules' own, the roles of the gateway's operations, and no for an unknown method. */
@@ -7,7 +8,9 @@ export function decide(asked: Asked): Decision {
   const { rules, call, principal, facts, methodKnown } = asked;
   const decision = rules.decide(call, principal, facts);
   if (decision.action === 'deny') return decision;
-  const denial = methodKnown ? roleDenial(asked) : unknownMethod(call.method);
+  const denial = methodKnown
+    ? (roleDenial(asked) ?? uninspected(call, rules, asked.arrival))
+    : unknownMethod(call.method);
   return denial === undefined ? decision : { action: 'deny', denial, findings: decision.findings };
 }
 

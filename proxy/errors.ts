@@ -102,9 +102,35 @@ export const ERRORS = {
     'a request with this id is already in flight on this session',
     'use a new id for each request',
   ),
+  body_refused: row(400, 400, 'a request with this method has no body here: %s', 'send it without a body'),
+  path_refused: row(
+    400,
+    400,
+    'the path is written so that servers read it differently: %s',
+    'write the path without dot segments, empty segments and needless escapes',
+  ),
   // Policy
   connection_unknown: row(404, 404, 'connection not found or not accessible', 'ask an administrator for access'),
   name_unknown: row(-32602, 200, 'Unknown %s', 'list what is offered and use one of those names'),
+  request_state_invalid: row(
+    -32602,
+    200,
+    'the requestState was not made for this request, or is no longer valid',
+    'send the request again without requestState',
+  ),
+  task_unknown: row(
+    -32602,
+    200,
+    'unknown task',
+    'use the id of a task that a call of yours made, and that is still kept',
+  ),
+  params_invalid: row(-32602, 200, 'invalid params: %s', 'send params that fit the method'),
+  capability_missing: row(
+    -32021,
+    400,
+    'the request did not declare a client capability that it needs: %s',
+    'declare the capability in the request, if the client has it',
+  ),
   access_denied: row(1001, 200, 'this call is not allowed: %s', 'ask an administrator for access'),
   guardrail_blocked: row(
     1002,
@@ -118,6 +144,18 @@ export const ERRORS = {
     200,
     'the answer could not be inspected and was withheld',
     'report the exchange id to an administrator',
+  ),
+  server_request_blocked: row(
+    1005,
+    200,
+    'the upstream server may not ask this of the client: %s',
+    'do without it, or ask an administrator to allow it',
+  ),
+  route_uninspected: row(
+    1006,
+    200,
+    'this route is closed because of the rules of its connection: %s',
+    'use the tools of the server, or ask an administrator',
   ),
   // Approval
   review_pending: row(
@@ -145,7 +183,7 @@ export const ERRORS = {
     'wait until some of them are decided',
   ),
   // Upstream
-  upstream_unreachable: row(1201, 200, 'the upstream server could not be reached', 'retry later'),
+  upstream_unreachable: row(1201, 200, 'the upstream server could not be reached%s', 'retry later'),
   upstream_lost: row(
     1202,
     200,

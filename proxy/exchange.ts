@@ -2,6 +2,7 @@ import { Abort, type Signal } from './abort.ts';
 import type { Decision, Finding } from '../policies/types.ts';
 import type { DecisionRecord, Entry, Outcome } from '../recorder/types.ts';
 import { createHash } from 'node:crypto';
+import { endRecording, endSession, type Ending } from './ending.ts';
 import { GatewayError } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import type { Asked } from './identify.ts';
@@ -13,6 +14,8 @@ import type { Frame } from './types.ts';
 export interface Closing {
   readonly outcome: Outcome;
   readonly isError: boolean;
+  /** The upstream asks for input first (`input_required`): the call has not run yet. */
+  readonly incomplete?: boolean;
   readonly code?: string;
   /** The final answer as the client gets it. */
   readonly frame?: Frame;
@@ -28,7 +31,7 @@ export interface Claim {
 /** One call and everything until its answer. Opened before anything leaves, closed exactly once before the answer does. */
 export class Exchange {
   readonly id = newId('exc');
-  readonly asked: Asked;
+  asked: Asked;
   readonly decision: Decision;
   readonly gateway: Gateway;
   readonly session: string;
@@ -47,6 +50,10 @@ export class Exchange {
   /** True once the message went to the upstream. */
   sent = false;
   claim: Claim | undefined;
+  /** Requests of the server that this call waits for the client to answer. */
+  questions = 0;
+  /** What is over with this exchange: the session it belongs to, or a recording that was opened for it alone. */
+  ends: Ending | 'done' | undefined;
   #closed = false;
   readonly #opening: Entry | undefined;
   readonly #abort = new Abort();
@@ -58,6 +65,7 @@ export class Exchange {
     this.gateway = gateway;
     this.session = recording.id;
     this.#opening = recording.opened;
+    if (recording.single === true) this.ends = 'done';
     this.startedAt = gateway.now();
     const { gone } = asked.arrival;
     if (gone.aborted) this.#abort.abort();
@@ -88,6 +96,16 @@ export class Exchange {
     const waiting = !this.sent || frame === undefined || connection.transport === 'gateway';
     if (era === 'modern' || waiting) this.#abort.abort();
   };
+
+  /** A stream for listening outlives the rules it began with: from now on those of now judge it. True if its caller may see other things. */
+  adoptRules(): boolean {
+    const { rules: before, principal, call } = this.asked;
+    const settings = this.gateway.settings();
+    const rules = settings.rulebook.connection(call.connection);
+    if (rules === undefined) return false;
+    this.asked = { ...this.asked, settings, rulebook: settings.rulebook, rules };
+    return before.filters(principal) || rules.filters(principal) || before.holds !== rules.holds;
+  }
 
   /** Aborts when the call must be given up. */
   get signal(): Signal {
@@ -149,6 +167,8 @@ export class Exchange {
       this.#closed = true;
       this.#release();
       if (this.#opening !== undefined) this.gateway.recordings.forget(this.session);
+      const { session } = this.asked;
+      if (this.#opening !== undefined && session !== undefined) session.recording = undefined;
       throw new GatewayError('record_unavailable', '', { cause });
     }
     this.gateway.metrics.opened(call.connection, this.decision.action);
@@ -193,9 +213,18 @@ export class Exchange {
       await this.gateway.recorder.append(entry, this.#answer(closing.frame));
       // After the evidence: a crash between the two settles the review as unknown, never as runnable.
       await this.claim?.settle(closing);
+      await this.#end();
     } catch (cause) {
       throw new GatewayError('record_lost', '', { cause });
     }
+  }
+
+  async #end(): Promise<void> {
+    const { ends } = this;
+    if (ends === undefined) return;
+    const { session } = this.asked;
+    if (ends === 'done' || session === undefined) await endRecording(this.session, ends, this.gateway);
+    else await endSession(session, ends, this.gateway);
   }
 
   #release(): void {
@@ -227,9 +256,14 @@ export async function open(asked: Asked, decision: Decision, gateway: Gateway): 
   const { session, principal, version, connection, arrival } = asked;
   const now = gateway.now();
   let recording: Recording;
-  if (session !== undefined && asked.through === undefined) recording = { id: session.recording };
-  else if (asked.frame?.method === 'initialize' || arrival.ownSession === true) {
-    recording = gateway.recordings.fresh(connection.name, principal, clientOf(asked), version, now);
+  if (session?.recording !== undefined && asked.through === undefined) recording = { id: session.recording };
+  else if (session !== undefined && asked.through === undefined) {
+    // The session was opened by another process: what passes here is a recording of its own.
+    recording = gateway.recordings.fresh(connection.name, principal, session.client, version, now);
+    session.recording = recording.id;
+  } else if (asked.frame?.method === 'initialize' || arrival.ownSession === true) {
+    const fresh = gateway.recordings.fresh(connection.name, principal, clientOf(asked), version, now);
+    recording = { ...fresh, single: true };
   } else recording = gateway.recordings.current(connection.name, principal, version, now);
   return new Exchange(asked, decision, recording, gateway).open();
 }

@@ -4,8 +4,8 @@ import type { Execution } from './admin/operation.ts';
 import { GatewayError } from './errors.ts';
 import { InsideClient, type Ask } from './forward/client.ts';
 import type { Gateway } from './gateway.ts';
-import { member } from './identify.ts';
 import { decodeFrame } from './wire/frame.ts';
+import { member } from './wire/member.ts';
 
 /** Runs the call of an approved review, exactly as it was asked, through the pipeline and in a session of its own. */
 export async function execute(

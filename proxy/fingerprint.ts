@@ -3,6 +3,10 @@ import { canonical } from '../policies/json/canonical.ts';
 import { find, parseTree } from '../policies/json/tree.ts';
 import type { Asked } from './identify.ts';
 
+const META = new Set(['_meta']);
+/** What a later round of the same call brings: its state was sealed for these very parameters (duty M-07). */
+const LATER_ROUND = new Set(['_meta', 'requestState', 'inputResponses']);
+
 /**
  * What an approval binds: principal, connection, kind, name, every parameter but `_meta` in canonical form with its digits,
  * the tool's definition, and the rules that hold it. Any change makes another fingerprint.
@@ -11,7 +15,9 @@ export function fingerprint(asked: Asked, rulesHash: string): string {
   const { principal, call, frame } = asked;
   const text = frame?.text ?? '{}';
   const params = find(parseTree(text), 'params');
-  const members = params?.type === 'object' ? params.members.filter((member) => member.key !== '_meta') : [];
+  const goesOn = asked.outgoing !== undefined && find(params, 'requestState') !== undefined;
+  const left = goesOn ? LATER_ROUND : META;
+  const members = params?.type === 'object' ? params.members.filter(({ key }) => !left.has(key)) : [];
   const parts = members.map(({ key, value }) => [key, canonical(text.slice(value.start, value.end))]);
   parts.sort(([a], [b]) => (a! < b! ? -1 : 1));
   const bound = [

@@ -2,12 +2,17 @@ import type { Signal } from './abort.ts';
 import type { Rulebook } from '../policies/rulebook.ts';
 import type { Principal } from '../policies/types.ts';
 import type { Recorder } from '../recorder/types.ts';
+import type { Carriers } from './carriers.ts';
 import type { Catalogs } from './forward/catalog.ts';
+import type { Ask } from './forward/client.ts';
 import type { Connection } from './forward/connection.ts';
 import type { WireSessions } from './forward/sessions.ts';
+import type { Listeners } from './listeners.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import type { TaskOwners } from './modern/tasks.ts';
 import type { Recordings } from './recordings.ts';
+import type { Seal } from './seal.ts';
 import type { Credentials } from './types.ts';
 import type { Waiters } from './waiters.ts';
 import type { FrameLimits } from './wire/frame.ts';
@@ -35,11 +40,20 @@ export interface Gateway {
   readonly refusals: { note(refusal: { code: string; address: string; route: string; at: number }): void };
   readonly connections: ReadonlyMap<string, Connection>;
   readonly sessions: WireSessions;
+  readonly carriers: Carriers;
   readonly recordings: Recordings;
   readonly catalogs: Catalogs;
   readonly waiters: Waiters;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Asks something from inside, through the same pipeline. */
+  readonly ask: Ask;
+  /** Seals the state of upstreams that passes through clients. */
+  readonly stateSeal: Seal;
+  readonly tasks: TaskOwners;
+  readonly listeners: Listeners;
+  /** Other gateways serve the same sessions: what this one does not know may be known to them. */
+  readonly replicas: boolean;
   readonly frameLimits: FrameLimits;
   readonly publicUrl: string;
   readonly allowedHosts: readonly string[];

@@ -7,16 +7,17 @@ import { GatewayError, type ErrorCode } from './errors.ts';
 import type { Claim, Exchange } from './exchange.ts';
 import { fingerprint } from './fingerprint.ts';
 import { gather } from './gather.ts';
-import { member } from './identify.ts';
 import { newId } from './ids.ts';
 import type { Outbound, Reply } from './types.ts';
 import { notificationFrame } from './wire/frame.ts';
+import { member } from './wire/member.ts';
 import { COMMENT } from './wire/sse.ts';
 
 /** What may happen now: the call is sent, or the kept answer of its one execution is given. */
 export type Admission = { readonly type: 'forward' } | { readonly type: 'kept'; readonly answer: Buffer };
 
 const FORWARD: Admission = { type: 'forward' };
+const ADMITTED: Reply = { status: 202, mode: 'empty', headers: {}, outbound: [] };
 
 /** Nobody waits for an answer any more. */
 export class Gone extends Error {}
@@ -27,6 +28,8 @@ export class Gone extends Error {}
  */
 export async function* hold(exchange: Exchange): AsyncGenerator<Reply, Admission> {
   const { decision, asked } = exchange;
+  // The POST of an HTTP+SSE client is answered now; what becomes of its message is told on the event stream.
+  if (asked.arrival.carrier && asked.frame !== undefined) yield { ...ADMITTED, admitted: [asked.frame] };
   if (decision.action === 'deny') throw denied(decision.denial);
   if (decision.action === 'allow' && asked.arrival.review === undefined) return FORWARD;
   const { waiters, settings } = exchange.gateway;
@@ -166,9 +169,10 @@ async function reconsider(exchange: Exchange): Promise<void> {
 function claimOf(exchange: Exchange, id: string): Claim {
   const { reviews } = exchange.gateway.recorder;
   return {
-    async settle({ outcome, frame }) {
-      // Only a call of which no byte was written may be tried again on the same approval.
-      if (outcome === 'unreachable' || !exchange.sent) await reviews.move(id, 'PROCESSING', 'APPROVED', {});
+    async settle({ outcome, frame, incomplete }) {
+      // Only a call of which no byte was written may be tried again on the same approval; one that asks for input goes on with it.
+      if (outcome === 'unreachable' || !exchange.sent || incomplete === true)
+        await reviews.move(id, 'PROCESSING', 'APPROVED', {});
       else
         await reviews.move(id, 'PROCESSING', 'EXECUTED', {
           outcome,

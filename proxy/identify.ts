@@ -1,12 +1,14 @@
 import type { ConnectionRules, Rulebook } from '../policies/rulebook.ts';
-import type { Call, CallKind, Facts, Json, JsonObject, Principal, ToolAnnotations } from '../policies/types.ts';
+import type { Call, CallKind, Facts, Principal, ToolAnnotations } from '../policies/types.ts';
 import { memberSpan } from '../policies/json/member.ts';
 import { GatewayError } from './errors.ts';
 import type { Connection } from './forward/connection.ts';
 import type { WireSession } from './forward/sessions.ts';
 import type { Gateway, Settings } from './gateway.ts';
+import { toHttpCall } from './http-call.ts';
 import type { Arrival, Era, Frame } from './types.ts';
 import { classify, knownMethod } from './wire/era.ts';
+import { member } from './wire/member.ts';
 
 /** A message whose meaning is known: what is asked, of whom, by whom, in which session. */
 export interface Asked {
@@ -25,6 +27,10 @@ export interface Asked {
   readonly facts: Facts;
   /** False when the method is neither of the revision nor configured: decided as a denial. */
   readonly methodKnown: boolean;
+  /** True when the upstream is of the other era: it is spoken to through the connection's face. */
+  readonly translated: boolean;
+  /** The message as the upstream gets it, where that is not what the client sent. */
+  readonly outgoing?: Frame;
   /** For a call of a companion tool: the connection whose client made it. */
   readonly through: Connection | undefined;
 }
@@ -55,7 +61,17 @@ export function identify(arrival: Arrival, principal: Principal, frame: Frame | 
     frame === undefined
       ? ({ era: 'legacy', version: undefined } as const)
       : classify(frame, arrival.headers, arrival.rawHeaders);
-  const session = era === 'legacy' ? findSession(arrival, principal, frame, connection, gateway) : undefined;
+  if (arrival.carrier !== undefined && era === 'modern')
+    throw new GatewayError('invalid_request', `messages of ${version} are answered on their own POST`);
+  const session =
+    era === 'legacy' && arrival.pass === undefined
+      ? findSession(arrival, principal, frame, connection, gateway)
+      : undefined;
+  const methodKnown =
+    frame === undefined ||
+    frame.kind === 'response' ||
+    knownMethod(era, frame) ||
+    connection.methods.includes(frame.method ?? '');
   return {
     arrival,
     principal,
@@ -67,32 +83,42 @@ export function identify(arrival: Arrival, principal: Principal, frame: Frame | 
     rulebook: settings.rulebook,
     rules,
     session,
-    call: toCall(connection.name, arrival, frame),
+    translated: session?.translated ?? false,
+    call:
+      arrival.pass === undefined
+        ? toCall(connection.name, arrival, frame, methodKnown)
+        : toHttpCall(connection, arrival, UNKNOWN_TOOL),
     facts: {},
-    methodKnown:
-      frame === undefined ||
-      frame.kind === 'response' ||
-      knownMethod(era, frame) ||
-      connection.methods.includes(frame.method ?? ''),
+    methodKnown,
     through: undefined,
   };
 }
 
-function findSession(
+/** The legacy session of a message that is none of `initialize`: its header's, or that of the event stream it came for. */
+export function findSession(
   arrival: Arrival,
   principal: Principal,
   frame: Frame | undefined,
   connection: Connection,
   gateway: Gateway,
 ): WireSession | undefined {
-  const id = arrival.headers['mcp-session-id'];
+  const { carrier } = arrival;
+  // It opens an event stream, on which the session begins later.
+  if (carrier === '') return undefined;
+  const own = carrier === undefined ? undefined : gateway.carriers.find(carrier, connection.name, principal);
+  const ended = own?.finishing === true && frame?.kind !== 'response' && frame?.kind !== 'notification';
+  if (carrier !== undefined && (own === undefined || ended)) throw new GatewayError('session_unknown');
+  if (own?.full === true) throw new GatewayError('too_busy');
+  const id = own === undefined ? arrival.headers['mcp-session-id'] : own.session;
   if (frame?.method === 'initialize') {
+    if (own?.session !== undefined) throw new GatewayError('invalid_request', 'its session is open already');
     if (gateway.sessions.full()) throw new GatewayError('too_busy');
     return undefined;
   }
   if (typeof id !== 'string') {
     // An upstream without sessions says itself what it serves without one.
-    if (connection.transport === 'stdio') throw new GatewayError('session_missing');
+    const always = connection.transport === 'stdio' || !connection.eras.includes('modern');
+    if (always) throw new GatewayError('session_missing');
     return undefined;
   }
   const session = gateway.sessions.find(id, connection.name, principal, gateway.now());
@@ -100,10 +126,10 @@ function findSession(
   return session;
 }
 
-function toCall(connection: string, arrival: Arrival, frame: Frame | undefined): Call {
+function toCall(connection: string, arrival: Arrival, frame: Frame | undefined, known: boolean): Call {
   const method = frame === undefined ? arrival.httpMethod : (frame.method ?? 'response');
   const params = member(frame?.value, frame?.kind === 'response' ? 'result' : 'params');
-  const kind = KINDS.get(method) ?? 'protocol';
+  const kind = (known ? KINDS.get(method) : undefined) ?? 'protocol';
   const nameMember = kind === 'resource' ? 'uri' : 'name';
   const name = kind === 'protocol' ? '' : member(params, nameMember);
   if (typeof name !== 'string') throw new GatewayError('arguments_invalid', `params.${nameMember} must be a string`);
@@ -114,21 +140,16 @@ function toCall(connection: string, arrival: Arrival, frame: Frame | undefined):
     method,
     name,
     arguments: args ?? {},
-    text: frame === undefined ? '{}' : textOf(frame),
+    text: frame === undefined ? '{}' : paramsText(frame),
     annotations: UNKNOWN_TOOL,
   };
 }
 
 /** What a rule reads of a message: its params; of an answer the whole text. */
-function textOf(frame: Frame): string {
+export function paramsText(frame: Frame): string {
   if (frame.kind === 'response') return frame.text;
   const span = memberSpan(frame.text, 0, 'params');
   if (span !== undefined) return frame.text.slice(span.start, span.end);
   // Params spelt with escapes: nothing may be overlooked, so everything is read.
   return Object.hasOwn(frame.value, 'params') ? frame.text : '{}';
-}
-
-export function member(value: Json | undefined, key: string): Json | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return Object.hasOwn(value, key) ? (value as JsonObject)[key] : undefined;
 }

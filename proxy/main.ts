@@ -5,22 +5,28 @@ import { compileRulebook } from '../policies/compile.ts';
 import type { Rulebook } from '../policies/rulebook.ts';
 import { openRecorder } from '../recorder/recorder.ts';
 import { createRefusals } from '../recorder/refusals.ts';
+import { Carriers } from './carriers.ts';
 import { derivePublicUrl, type Config } from './config.ts';
 import { isLoopback } from './config/formats.ts';
 import { loadMasterKey } from './config/master-key.ts';
-import { createConnections } from './connections.ts';
+import { createConnections, type ParamsOf } from './connections.ts';
 import { CookieSeal } from './console/cookie.ts';
+import { endRecording, endSession } from './ending.ts';
 import { execute } from './execute.ts';
 import { Catalogs } from './forward/catalog.ts';
 import type { Ask } from './forward/client.ts';
+import type { Connection } from './forward/connection.ts';
 import { createGatewayUpstream } from './forward/gateway.ts';
 import { WireSessions } from './forward/sessions.ts';
 import type { Gateway, Settings } from './gateway.ts';
 import { createIdentities, type Identities } from './identities.ts';
+import { Listeners } from './listeners.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
+import { TaskOwners } from './modern/tasks.ts';
 import { handle } from './pipeline.ts';
 import { Recordings } from './recordings.ts';
+import { Seal } from './seal.ts';
 import { createServer } from './server.ts';
 import { keepHouse } from './upkeep.ts';
 import { readVersion } from './version.ts';
@@ -57,6 +63,19 @@ async function findTroubles(gateway: Gateway, identities: Identities): Promise<r
     identities.trouble(),
     ...names.map((name) => `the upstream of the connection ${name} does not answer`),
   ].filter((trouble) => trouble !== undefined);
+}
+
+/** The faces first: they may have something to say to their upstream. */
+async function closeConnection({ faces, upstream }: Connection): Promise<void> {
+  await Promise.all([faces.legacy.close(), faces.modern.close()]);
+  await upstream.close();
+}
+
+/** At the end every recording is closed; a session that goes on elsewhere or after a restart gets another. */
+async function endRecordings(gateway: Gateway): Promise<void> {
+  if (gateway.recorder.trouble() !== undefined) return;
+  for (const session of gateway.sessions.all()) await endSession(session, 'stopped', gateway);
+  for (const id of gateway.recordings.all()) await endRecording(id, 'stopped', gateway);
 }
 
 /** Hosts that a Host header may name: the public one, those configured, and loopback names where only loopback can reach us. */
@@ -115,18 +134,43 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     },
   });
   const refusals = createRefusals(recorder);
+  const paramsOf: ParamsOf = async (name, tool, fresh) => {
+    const connection = gateway.connections.get(name)!;
+    const catalog = await (fresh ? gateway.catalogs.newer(connection, 0) : gateway.catalogs.get(connection));
+    return catalog?.tools.get(tool)?.params ?? [];
+  };
   const stopping = new Abort();
+  const sessions = new WireSessions({
+    idleMs: config.server.sessionIdleMs,
+    most: 100_000,
+    seal: new Seal([keys.master, ...keys.previous], 'mcp session'),
+  });
+  const carriers = new Carriers({
+    ask,
+    sessions,
+    now: clock,
+    endSession: (session) => endSession(session, 'deleted', gateway),
+    failed: (fault) => log.error({ err: fault }, 'the event stream of an HTTP+SSE client failed'),
+    most: 10_000,
+    stopping,
+  });
   const gateway: Gateway = {
     authenticate: identities.authenticate,
     recorder,
     refusals,
-    connections: createConnections(config, own, log),
-    sessions: new WireSessions({ idleMs: 30 * 60_000, most: 100_000 }),
+    connections: createConnections(config, own, log, paramsOf),
+    sessions,
+    carriers,
     recordings: new Recordings(),
     catalogs: new Catalogs(ask, clock, log),
     waiters,
     metrics,
     log,
+    ask,
+    stateSeal: new Seal([keys.master, ...keys.previous], 'request state'),
+    tasks: new TaskOwners(),
+    listeners: new Listeners(),
+    replicas: config.server.replicas,
     frameLimits: FRAME_LIMITS,
     publicUrl,
     allowedHosts: hostsOf(config),
@@ -145,7 +189,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
   metrics.rulebookLoaded(settings.rulebook.revision);
   if (role === 'gateway')
     await recorder.append({ type: 'rules.loaded', at: clock(), revision: settings.rulebook.revision });
-  const stopHouse = role === 'gateway' ? keepHouse(gateway, ask) : (): void => undefined;
+  const stopHouse = role === 'gateway' ? keepHouse(gateway) : (): void => undefined;
   const seal = new CookieSeal(
     Buffer.from(hkdfSync('sha256', keys.master, '', 'console cookie', 32)),
     publicUrl.startsWith('https:'),
@@ -154,6 +198,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     gateway,
     seal,
     maxInFlight: config.server.maxInFlight,
+    keepAliveMs: config.server.keepAliveMs,
     trustedProxies: config.server.trustedProxies,
     troubles: () => findTroubles(gateway, identities),
   });
@@ -166,6 +211,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     apply(next) {
       settings = settingsOf(next, compileRulebook(next.rules));
       metrics.rulebookLoaded(settings.rulebook.revision);
+      gateway.listeners.rulesChanged();
       // The swap stands whether or not the note of it can be written now: calls carry the revision themselves.
       recorder
         .append({ type: 'rules.loaded', at: clock(), revision: settings.rulebook.revision })
@@ -178,9 +224,10 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
       stopping.abort();
       app.server.close();
       await mcp.drain(config.server.graceMs, running, () =>
-        Promise.all([...gateway.connections.values()].map((connection) => connection.upstream.close())),
+        Promise.all([...gateway.connections.values()].map(closeConnection)),
       );
       waiters.close();
+      await endRecordings(gateway);
       await app.close();
       await identities.close();
       refusals.flush();

@@ -1,5 +1,6 @@
 import { refusalReply, toGatewayError } from './answer.ts';
 import { authenticate, decode } from './arrive.ts';
+import { handleBatch } from './batch.ts';
 import { decide } from './decide.ts';
 import { open, type Exchange } from './exchange.ts';
 import { forward } from './forward/forward.ts';
@@ -7,9 +8,10 @@ import { gather } from './gather.ts';
 import type { Gateway } from './gateway.ts';
 import { Gone, hold } from './hold.ts';
 import { identify, type Asked } from './identify.ts';
-import { inspect } from './inspect.ts';
+import { inspect } from './inspect/inspect.ts';
 import { challengeHeaders, idOf, outcomeOf } from './refuse.ts';
 import type { Arrival, Frame, Reply } from './types.ts';
+import { Batch } from './wire/batch.ts';
 
 /** How far a message came: what a refusal may say of it. */
 interface Progress {
@@ -26,7 +28,9 @@ export async function* handle(arrival: Arrival, gateway: Gateway): AsyncGenerato
   const progress: Progress = {};
   try {
     const principal = await authenticate(arrival, gateway);
-    const frame = (progress.frame = await decode(arrival, gateway));
+    const read = await decode(arrival, gateway);
+    if (read instanceof Batch) return yield* handleBatch(read, { arrival, principal, gateway, handle });
+    const frame = (progress.frame = read);
     const identified = (progress.asked = identify(arrival, principal, frame, gateway));
     const asked = (progress.asked = await gather(identified, gateway));
     const decision = decide(asked);
@@ -45,13 +49,8 @@ export async function* handle(arrival: Arrival, gateway: Gateway): AsyncGenerato
 }
 
 /** The one place where a fault becomes an answer: recorded first, then said; nothing is said to whoever left. */
-async function refuse(
-  fault: unknown,
-  arrival: Arrival,
-  gateway: Gateway,
-  progress: Progress,
-): Promise<Reply | undefined> {
-  const { asked, exchange } = progress;
+async function refuse(fault: unknown, arrival: Arrival, gateway: Gateway, at: Progress): Promise<Reply | undefined> {
+  const { asked, exchange } = at;
   if (fault instanceof Gone) {
     await exchange?.close({ outcome: exchange.sent ? 'unknown' : 'cancelled', isError: false });
     return exchange?.streaming === true ? undefined : { status: 202, mode: 'empty', headers: {}, outbound: [] };
@@ -63,7 +62,7 @@ async function refuse(
   if (exchange === undefined)
     gateway.refusals.note({ code: error.code, address, route: arrival.route, at: gateway.now() });
   gateway.metrics.refused(error.code);
-  const id = idOf(progress.frame, fault);
+  const id = idOf(at.frame, fault);
   const reply = refusalReply(error, asked, id, exchange, challengeHeaders(error, arrival, gateway));
   const frame = reply.outbound.flatMap((out) => ('frame' in out ? [out.frame] : []))[0];
   try {

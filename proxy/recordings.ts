@@ -11,6 +11,8 @@ interface Window {
 export interface Recording {
   readonly id: string;
   readonly opened?: Entry;
+  /** It is over with the exchange that opened it. */
+  readonly single?: boolean;
 }
 
 const IDLE_MS = 30 * 60_000;

@@ -4,6 +4,7 @@ import { consoleDoor } from './console/door.ts';
 import type { CookieSeal } from './console/cookie.ts';
 import { mcpDoor, type McpDoor } from './doors/mcp.ts';
 import { restDoor } from './doors/rest.ts';
+import { routesDoor } from './doors/routes.ts';
 import { GatewayError } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import { opsDoor } from './ops.ts';
@@ -12,6 +13,7 @@ export interface ServerOptions {
   readonly gateway: Gateway;
   readonly seal: CookieSeal;
   readonly maxInFlight: number;
+  readonly keepAliveMs: number;
   readonly trustedProxies: readonly string[];
   /** What keeps the gateway from being ready, in sentences; empty when it is. */
   readonly troubles: () => Promise<readonly string[]>;
@@ -24,7 +26,7 @@ export interface Server {
 
 /** The HTTP server with all its doors. It decides nothing: each door turns a request into an Arrival for the pipeline. */
 export function createServer(options: ServerOptions): Server {
-  const { gateway, seal, maxInFlight } = options;
+  const { gateway, seal, maxInFlight, keepAliveMs } = options;
   const addressOf = createAddressOf(options.trustedProxies);
   const failed = (fault: FastifyError, _request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const status = fault.statusCode ?? 500;
@@ -50,11 +52,18 @@ export function createServer(options: ServerOptions): Server {
     reply.code(404).send(said(new GatewayError('route_unknown', request.url.split('?')[0]))),
   );
   app.setErrorHandler(failed);
-  const mcp = mcpDoor(app, { gateway, maxInFlight, addressOf });
+  const mcp = mcpDoor(app, { gateway, maxInFlight, keepAliveMs, addressOf });
   restDoor(app, gateway, addressOf);
   consoleDoor(app, { gateway, seal, addressOf });
   opsDoor(app, { metrics: gateway.metrics, troubles: options.troubles });
-  return { app, mcp };
+  const routes = routesDoor(app, { gateway, maxInFlight, addressOf });
+  return {
+    app,
+    mcp: {
+      drain: (graceMs, others, cut) =>
+        mcp.drain(graceMs, [...others, ...routes.pending()], () => Promise.all([routes.cut(), cut()])),
+    },
+  };
 }
 
 function said(error: GatewayError): { error: { code: string; message: string; remedy: string } } {

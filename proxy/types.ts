@@ -30,10 +30,13 @@ export type Credentials =
     }
   | { readonly type: 'proven'; readonly principal: Principal; readonly address: string };
 
+/** POST, GET and DELETE on MCP endpoints, all of them on other routes. */
+export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
 /** A message at some door of the gateway, not yet trusted in any way. */
 export interface Arrival {
   readonly credentials: Credentials;
-  readonly httpMethod: 'POST' | 'GET' | 'DELETE';
+  readonly httpMethod: HttpMethod;
   /** `/mcp` or `/api/mcp` ...: what a token's audience is compared with. */
   readonly route: string;
   readonly connection: string;
@@ -48,6 +51,17 @@ export interface Arrival {
   readonly ownSession?: boolean;
   /** The approved review that this message executes. */
   readonly review?: string;
+  /** The event stream of a 2024-11-05 client (HTTP+SSE) by which its answers go back; empty when this GET opens one. */
+  readonly carrier?: string;
+  /** On a route that is not MCP: passes the request on to the upstream and resolves when its answer has come. */
+  readonly pass?: (signal: Signal) => Promise<Passed>;
+}
+
+/** What became of a request on a route that is not MCP. */
+export interface Passed {
+  readonly status: number;
+  /** Of the answer's body. */
+  readonly bytes: number;
 }
 
 /** One thing to deliver: a message, or stream bytes without one (comment, priming event). */
@@ -73,6 +87,12 @@ export interface Reply {
   readonly mode: 'json' | 'sse' | 'empty';
   readonly headers: Readonly<Record<string, string>>;
   readonly outbound: readonly Outbound[];
+  /** A stream for listening: it may last for ever and is nobody's unfinished call. */
+  readonly listening?: boolean;
+  /** The answers of a batch: an array, however few they are. */
+  readonly batch?: boolean;
+  /** What a POST of an HTTP+SSE client carried and what was let in: it is answered now, all else goes on its carrier. */
+  readonly admitted?: readonly Frame[];
   /** Pull the next reply only when the client's side of the connection has taken this one; return() when it cannot. */
   readonly confirm?: boolean;
 }

@@ -8,7 +8,14 @@ const HTTP_UPSTREAM = {
     url: {
       type: 'string',
       format: 'http-url',
-      description: 'The Streamable HTTP endpoint of the MCP server.',
+      description: 'The HTTP endpoint of the MCP server.',
+    },
+    transport: {
+      type: 'string',
+      enum: ['streamable', 'sse'],
+      default: 'streamable',
+      description:
+        'How the server is spoken to: Streamable HTTP, or the HTTP+SSE transport of 2024-11-05, whose event stream is at the url.',
     },
     ca: {
       ...FILE,
@@ -43,6 +50,13 @@ const STDIO_UPSTREAM = {
       format: 'path',
       description: 'The folder the program runs in; when absent, that of the gateway.',
     },
+    process: {
+      type: 'string',
+      enum: ['session', 'shared'],
+      default: 'session',
+      description:
+        'Whether each session has a process of its own, or all share one, which then may neither ask clients anything nor send them logs.',
+    },
   },
 } as const satisfies Row;
 
@@ -72,6 +86,28 @@ const STATIC_CREDENTIAL = {
       description: 'The header that carries the credential.',
     },
     value: { ...SECRET, description: "The header's whole value, such as Bearer ${UPSTREAM_TOKEN}, or { file: path }." },
+  },
+} as const satisfies Row;
+
+const ROUTE = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['methods', 'path'],
+  properties: {
+    methods: {
+      type: 'array',
+      items: { type: 'string', enum: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] },
+      minItems: 1,
+      uniqueItems: true,
+      description: 'The HTTP methods that pass: GET, HEAD, POST, PUT, PATCH, DELETE.',
+    },
+    path: {
+      type: 'string',
+      pattern: '^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$',
+      maxLength: 200,
+      expected: 'a path such as /files, without a slash at its end',
+      description: 'The path, which covers everything below it too: /files and /files/a, but not /filesystem.',
+    },
   },
 } as const satisfies Row;
 
@@ -126,6 +162,32 @@ const CONNECTION = {
       default: [],
       description: 'Words by which rules may name this connection and others like it.',
     },
+    elicitation: {
+      type: 'object',
+      live: true,
+      additionalProperties: false,
+      properties: {
+        url_hosts: {
+          type: 'array',
+          items: {
+            type: 'string',
+            pattern: '^[a-z0-9*?._-]+$',
+            expected: 'a host in lower case, in which * is any text and ? any character',
+          },
+          minItems: 1,
+          uniqueItems: true,
+          description:
+            'The hosts that the server may send people to, by URLs and by links in forms; when absent, any whose name is not in punycode.',
+        },
+        secret_fields: {
+          type: 'string',
+          enum: ['refuse', 'allow'],
+          default: 'refuse',
+          description: 'Whether forms of the server may ask people for passwords, keys, card numbers and the like.',
+        },
+      },
+      description: 'What the server may ask of people by elicitation.',
+    },
     timeout: {
       type: 'string',
       format: 'time-span',
@@ -143,6 +205,20 @@ const CONNECTION = {
       uniqueItems: true,
       default: [],
       description: 'JSON-RPC methods beyond those of the protocol that may pass, each exactly as written.',
+    },
+    era: {
+      type: 'string',
+      enum: ['auto', 'passthrough', 'translate'],
+      default: 'auto',
+      description:
+        'What happens when client and server speak different eras of the protocol: auto translates for sessions (up to 2025-11-25) in front of a server that speaks 2026-07-28 only; translate also does the reverse; passthrough never translates.',
+    },
+    routes: {
+      type: 'array',
+      items: ROUTE,
+      default: [],
+      description:
+        'Paths of the server besides MCP that pass through, under the same path; bodies are not inspected, so rules that would have to read one close them.',
     },
     inspect: {
       type: 'string',

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isLoopback } from './formats.ts';
 import { showPath, type Mistake, type Path } from './problems.ts';
+import { checkRoutes } from './routes.ts';
 import type { Settings } from './settings.ts';
 
 /** What no single row can see: mistakes between keys, and settings that are allowed but risky. */
@@ -90,6 +91,7 @@ function checkDefault(connections: readonly Connection[], { wrong }: Context): v
 }
 
 function checkConnections(connections: readonly (Connection | undefined)[], context: Context): void {
+  checkRoutes(connections, context);
   const seen = new Set<string>();
   for (const [index, connection] of connections.entries()) {
     const path = ['connections', index];

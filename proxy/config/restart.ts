@@ -34,10 +34,15 @@ export function takeLive(running: Config, next: Config): Config {
     rules: next.rules,
     warnings: next.warnings,
     connections: running.connections.map((connection) => {
-      const { access: _, ...rest } = connection;
+      const { access: _, elicitation: __, ...rest } = connection;
       const source = named(next, connection.name);
-      const access = source?.access;
-      return { ...rest, attributes: source?.attributes ?? [], ...(access === undefined ? {} : { access }) };
+      const { access, elicitation } = source ?? {};
+      return {
+        ...rest,
+        attributes: source?.attributes ?? [],
+        ...(access === undefined ? {} : { access }),
+        ...(elicitation === undefined ? {} : { elicitation }),
+      };
     }),
   };
 }

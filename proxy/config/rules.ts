@@ -1,5 +1,5 @@
 import { checkRules } from '../../policies/check.ts';
-import type { ConnectionDocument, RuleDocuments } from '../../policies/documents.ts';
+import type { ConnectionDocument, ElicitationDocument, RuleDocuments } from '../../policies/documents.ts';
 import {
   ACCESS_CONTROL_SCHEMA,
   ACCESS_REQUEST_SCHEMA,
@@ -62,7 +62,10 @@ function connectionDocuments(written: Documents): ConnectionDocument[] {
     if (!isRecord(each) || typeof each['name'] !== 'string') return [];
     const groups = isRecord(each['access']) ? each['access']['groups'] : undefined;
     const access = Array.isArray(groups) ? { access: { groups: groups as string[] } } : {};
-    return [{ name: each['name'], attributes: listOf(each['attributes']) as string[], ...access }];
+    const elicitation = isRecord(each['elicitation'])
+      ? { elicitation: each['elicitation'] as ElicitationDocument }
+      : {};
+    return [{ name: each['name'], attributes: listOf(each['attributes']) as string[], ...access, ...elicitation }];
   });
 }
 

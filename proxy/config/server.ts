@@ -57,11 +57,32 @@ export const SERVER = {
       default: '30s',
       description: 'How long a client may take to send the body of a request.',
     },
+    keep_alive: {
+      type: 'string',
+      format: 'time-span',
+      least: '1s',
+      default: '15s',
+      description: 'How long an event stream may be silent before a comment is sent that keeps its connection open.',
+    },
     grace: {
       type: 'string',
       format: 'time-span',
       default: '10s',
       description: 'How long calls in flight may take to end when the gateway is told to stop.',
+    },
+    session_idle: {
+      type: 'string',
+      format: 'time-span',
+      least: '1s',
+      default: '30m',
+      description:
+        'How long a session (Mcp-Session-Id) may be silent before it ends, here and at the upstream; open streams and calls in flight keep it alive.',
+    },
+    replicas: {
+      type: 'boolean',
+      default: false,
+      description:
+        'Whether several gateways with the same keys serve one address without sticky routing: answers and cancellations of a session then pass also when another of them saw the question or the call.',
     },
     trusted_proxies: {
       type: 'array',

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Abort } from '../abort.ts';
 import { refusalReply } from '../answer.ts';
@@ -6,6 +6,8 @@ import { GatewayError } from '../errors.ts';
 import type { Gateway } from '../gateway.ts';
 import { handle } from '../pipeline.ts';
 import type { Arrival, Reply } from '../types.ts';
+import { carry } from './carry.ts';
+import { allowScripts, isPreflight, preflight } from './cors.ts';
 import { deliver } from './deliver.ts';
 import { unlessMediaType, type Handler } from './media-type.ts';
 
@@ -13,6 +15,8 @@ export interface McpDoorOptions {
   readonly gateway: Gateway;
   /** Messages in work at once; more are told to come back. Listening streams do not count. */
   readonly maxInFlight: number;
+  /** Silent streams get a comment this often. */
+  readonly keepAliveMs: number;
   readonly addressOf: (request: FastifyRequest) => string;
 }
 
@@ -24,52 +28,78 @@ export interface McpDoor {
 interface Visit {
   readonly gone: Abort;
   readonly res: ServerResponse;
-  readonly listening: boolean;
-  readonly done: Promise<void>;
+  /** A GET or DELETE: nobody's unfinished call. */
+  readonly idle: boolean;
+  /** Counts against `maxInFlight`. */
+  counted: boolean;
+  /** A stream for listening that has begun: the pipeline ends it when the gateway stops. */
+  listening: boolean;
+  done: Promise<void>;
 }
+
+const BOTH_TYPES = 'application/json, text/event-stream';
+const METHODS = 'GET, POST, DELETE';
 
 /** `/mcp` (the connection `default`, or the only one), `/mcp/<connection>` and `/api/mcp` (the gateway itself). */
 export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor {
-  const { gateway } = options;
+  const { gateway, keepAliveMs } = options;
   const visits = new Set<Visit>();
   let inFlight = 0;
+  const release = (visit: Visit): void => {
+    if (visit.counted) inFlight -= 1;
+    visit.counted = false;
+  };
 
   const enter = (request: FastifyRequest, reply: FastifyReply, connection: string, route: string): void => {
     reply.hijack();
     const req = request.raw;
     const res = reply.raw;
+    const address = options.addressOf(request);
+    if (isPreflight(req)) return preflight(req, res, gateway, { methods: METHODS, route, address });
+    allowScripts(req.headers, res, gateway);
     const gone = new Abort();
     res.on('close', () => {
       if (!res.writableFinished) gone.abort();
     });
-    const listening = req.method !== 'POST';
-    const address = options.addressOf(request);
-    const busy = !listening && inFlight >= options.maxInFlight;
+    const idle = req.method !== 'POST';
+    const busy = !idle && inFlight >= options.maxInFlight;
     if (busy) {
       gateway.refusals.note({ code: 'too_busy', address, route, at: gateway.now() });
       gateway.metrics.refused('too_busy');
     }
+    const carrier = carrierOf(req);
     const arrival: Arrival = {
       credentials: { type: 'http', headers: req.headers, rawHeaders: req.rawHeaders, url: req.url ?? '', address },
       httpMethod: req.method as Arrival['httpMethod'],
       route,
       connection,
-      headers: req.headers,
+      // An HTTP+SSE client says nothing of what it accepts as answer to a POST: it gets both on its stream.
+      headers: carrier ? { ...req.headers, accept: BOTH_TYPES } : req.headers,
       rawHeaders: req.rawHeaders,
       body: req,
       gone,
+      ...(carrier === undefined ? {} : { carrier }),
+      ...(carrier === '' ? { ownSession: true } : {}),
     };
-    if (!listening) inFlight += 1;
-    const done = deliver(busy ? comeBack() : handle(arrival, gateway), res)
+    const visit: Visit = { gone, res, idle, counted: !idle, listening: false, done: Promise.resolve() };
+    if (visit.counted) inFlight += 1;
+    const onListening = (): void => {
+      visit.listening = true;
+      release(visit);
+    };
+    const replies = busy ? comeBack() : handle(arrival, gateway);
+    const delivered = carrier
+      ? carry(replies, res, { carriers: gateway.carriers, id: carrier, gone })
+      : deliver(replies, res, { keepAliveMs, flushed: carrier === '', onListening });
+    visit.done = delivered
       .catch((fault: unknown) => {
         gateway.log.error({ err: fault }, 'an answer could not be delivered');
         res.destroy();
       })
       .finally(() => {
-        if (!listening) inFlight -= 1;
+        release(visit);
         visits.delete(visit);
       });
-    const visit: Visit = { gone, res, listening, done };
     visits.add(visit);
   };
 
@@ -91,7 +121,8 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
 
   return {
     async drain(graceMs, others, cut) {
-      for (const visit of visits) if (visit.listening) visit.gone.abort();
+      // What has not begun by now will not; what has is ended by the pipeline, in its own words.
+      for (const visit of visits) if (visit.idle && !visit.listening) visit.gone.abort();
       const all = Promise.all([...[...visits].map((visit) => visit.done), ...others]);
       let timer: NodeJS.Timeout | undefined;
       const over = new Promise((resolve) => {
@@ -104,6 +135,17 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
       await all;
     },
   };
+}
+
+/**
+ * The event stream of a 2024-11-05 client (HTTP+SSE): the one its POST names, or, empty, the one that this GET opens. A GET
+ * of any later revision names a session, a revision or the event after which it goes on.
+ */
+function carrierOf({ method, url = '', headers }: IncomingMessage): string | undefined {
+  if (method === 'POST')
+    return (url.includes('sessionId=') && new URLSearchParams(url.split('?')[1]).get('sessionId')) || undefined;
+  const later = headers['mcp-session-id'] ?? headers['mcp-protocol-version'] ?? headers['last-event-id'];
+  return method === 'GET' && later === undefined ? '' : undefined;
 }
 
 async function* comeBack(): AsyncGenerator<Reply> {

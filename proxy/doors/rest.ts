@@ -7,6 +7,7 @@ import { readBody } from '../arrive.ts';
 import { GatewayError } from '../errors.ts';
 import type { Gateway } from '../gateway.ts';
 import { checkJson } from '../wire/headers.ts';
+import { allowScripts, isPreflight, preflight } from './cors.ts';
 import { unlessMediaType } from './media-type.ts';
 import { operate } from './operate.ts';
 
@@ -16,6 +17,8 @@ const BODY_LIMIT = 262_144;
 export function restDoor(app: FastifyInstance, gateway: Gateway, addressOf: AddressOf): void {
   app.register(async (scope) => {
     for (const operation of OPERATIONS) route(scope, operation, gateway, addressOf);
+    for (const path of new Set(OPERATIONS.map(({ rest }) => rest.path)))
+      preflightRoute(scope, path, gateway, addressOf);
   });
 }
 
@@ -23,6 +26,7 @@ type AddressOf = (request: FastifyRequest) => string;
 
 function route(scope: FastifyInstance, operation: Operation, gateway: Gateway, addressOf: AddressOf): void {
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    allowScripts(request.headers, reply.raw, gateway);
     const gone = new Abort();
     reply.raw.on('close', () => gone.abort());
     const credentials = {
@@ -44,6 +48,17 @@ function route(scope: FastifyInstance, operation: Operation, gateway: Gateway, a
     url: operation.rest.path,
     handler,
     errorHandler: unlessMediaType(handler),
+  });
+}
+
+/** What a browser asks before a script of another site calls one of the operations on this path. */
+function preflightRoute(scope: FastifyInstance, path: string, gateway: Gateway, addressOf: AddressOf): void {
+  const methods = OPERATIONS.filter(({ rest }) => rest.path === path).map(({ rest }) => rest.method);
+  scope.options(path, (request, reply) => {
+    if (!isPreflight(request.raw)) return reply.callNotFound();
+    reply.hijack();
+    const where = { methods: methods.join(', '), route: '/api', address: addressOf(request) };
+    return preflight(request.raw, reply.raw, gateway, where);
   });
 }
 

@@ -1,0 +1,69 @@
+import type { Exchange } from '../exchange.ts';
+import { ListenGate } from '../modern/listen.ts';
+import { StreamGate } from '../modern/stream-gate.ts';
+import { seesResource } from '../outgoing.ts';
+import { offsetProgress } from '../progress.ts';
+import type { Frame } from '../types.ts';
+import { judge, judgeQuestions } from './judge.ts';
+import { decline, expectAnswer, judgeRequest } from './questions.ts';
+import { governTasks } from './tasks.ts';
+
+/** Says what has no place on the stream of an exchange (duty E-05). */
+export interface Gate {
+  fault(frame: Frame): string | undefined;
+  /** What tells a listening client that its lists changed. */
+  listChanges?(): readonly Frame[];
+}
+
+const OPEN: Gate = { fault: () => undefined };
+
+export function gateOf(exchange: Exchange): Gate {
+  const { asked } = exchange;
+  const { frame, era, call, session } = asked;
+  if (frame?.kind !== 'request')
+    return session === undefined ? OPEN : { ...OPEN, listChanges: () => session.listChanges };
+  if (call.method !== 'subscriptions/listen') return new StreamGate(frame, era);
+  return new ListenGate(asked.outgoing ?? frame, (uri) => seesResource(exchange.asked, uri));
+}
+
+/**
+ * A message before the final answer: the frame to deliver, or undefined when it goes no further. `record` puts each of them
+ * down; whoever calls waits for that before anything leaves. Waits itself only where the upstream must hear of a refusal.
+ */
+export function passing(
+  exchange: Exchange,
+  frame: Frame,
+  gate: Gate,
+  record: (frame: Frame) => void,
+): Frame | undefined | Promise<undefined> {
+  const { asked, gateway } = exchange;
+  // A GET stream brings answers only when it resumes the stream of a request (duty S-08).
+  const resumes = asked.frame === undefined && asked.arrival.headers['last-event-id'] !== undefined;
+  const stray = frame.kind === 'response' && !resumes;
+  if (stray || gate.fault(frame) !== undefined) {
+    exchange.findings.push({
+      rule: 'protocol',
+      policy: 'access',
+      direction: 'output',
+      action: 'block',
+      path: '',
+      entity: frame.method ?? 'response',
+      count: 1,
+    });
+    record(frame);
+    return undefined;
+  }
+  if (frame.method?.endsWith('/list_changed') === true) gateway.catalogs.forget(asked.connection.name);
+  if (frame.kind === 'request') {
+    const denial = judgeRequest(exchange, frame);
+    if (denial !== undefined) {
+      record(frame);
+      return decline(exchange, frame, denial);
+    }
+  }
+  if (frame.method === 'notifications/tasks') judgeQuestions(exchange, frame);
+  const passed = offsetProgress(judge(exchange, governTasks(exchange, frame)), exchange.progressOffset);
+  if (frame.kind === 'request') expectAnswer(exchange, frame);
+  record(passed);
+  return passed;
+}

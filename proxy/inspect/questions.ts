@@ -1,0 +1,95 @@
+import type { Denial, Json } from '../../policies/types.ts';
+import { Abort } from '../abort.ts';
+import { ERRORS } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { paramsText, UNKNOWN_TOOL } from '../identify.ts';
+import type { Frame } from '../types.ts';
+import { errorFrame, idKey } from '../wire/frame.ts';
+import { member } from '../wire/member.ts';
+
+/** What the server asks of the client (sampling, elicitation, roots) is a Call too: the reason why it must not be asked. */
+export function judgeQuestion(exchange: Exchange, method: string, params: Json, text: string): Denial | undefined {
+  const { rules, principal, connection } = exchange.asked;
+  const decision = rules.decide(
+    {
+      connection: connection.name,
+      kind: 'server_request',
+      method,
+      name: method,
+      arguments: params,
+      text,
+      annotations: UNKNOWN_TOOL,
+    },
+    principal,
+    {},
+  );
+  exchange.findings.push(...decision.findings);
+  if (decision.action === 'allow') return undefined;
+  const denial =
+    decision.action === 'deny' ? decision.denial : { ...NOBODY_APPROVES, rule: decision.requirements[0]!.rule };
+  exchange.findings.push({
+    rule: denial.rule,
+    policy: 'access',
+    direction: 'output',
+    action: 'block',
+    path: '',
+    entity: method,
+    count: 1,
+  });
+  return denial;
+}
+
+const URL_ELICITATION_REQUIRED = -32042;
+const NOBODY_APPROVES = { code: 'server_request_blocked', reason: 'requests of a server cannot be held', remedy: '' };
+
+export const judgeRequest = (exchange: Exchange, frame: Frame): Denial | undefined =>
+  judgeQuestion(exchange, frame.method!, member(frame.value, 'params') ?? {}, paramsText(frame));
+
+/** The links that an error of 2025-11-25 sends the person to are elicitations like any other; the first that must not be passed on. */
+export function judgeUrlElicitations(exchange: Exchange, frame: Frame): Denial | undefined {
+  if (!frame.text.includes('32042')) return undefined;
+  const error = member(frame.value, 'error');
+  const list = member(error, 'code') === URL_ELICITATION_REQUIRED ? member(member(error, 'data'), 'elicitations') : [];
+  for (const each of Array.isArray(list) ? list : [list ?? null]) {
+    const denial = judgeQuestion(exchange, 'elicitation/create', each, JSON.stringify(each));
+    if (denial !== undefined) return denial;
+  }
+  return undefined;
+}
+
+/** The client is asked: its answer is awaited, and the time of the call stands still meanwhile. */
+export function expectAnswer(exchange: Exchange, frame: Frame): void {
+  const { session } = exchange.asked;
+  if (session === undefined) return;
+  exchange.questions += 1;
+  session.questions.set(idKey(frame.id!), () => {
+    exchange.questions -= 1;
+  });
+}
+
+/** Tells the server in the client's place that it gets no answer, so that it does not wait for one. */
+export async function decline(exchange: Exchange, frame: Frame, denial: Denial): Promise<undefined> {
+  const { asked, gateway } = exchange;
+  const { session, connection, arrival, principal, version } = asked;
+  if (session === undefined) return undefined;
+  expectAnswer(exchange, frame);
+  const message = `the gateway in front of the client does not pass this on: ${denial.reason}`;
+  const headers = {
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+    'mcp-session-id': session.id,
+    ...(version === undefined ? {} : { 'mcp-protocol-version': version }),
+  };
+  const replies = gateway.ask({
+    credentials: { type: 'proven', principal, address: 'gateway' },
+    httpMethod: 'POST',
+    route: arrival.route,
+    connection: connection.name,
+    headers,
+    rawHeaders: Object.entries(headers).flat(),
+    body: errorFrame(frame.id!, { code: ERRORS.server_request_blocked.rpc, message }).bytes,
+    gone: new Abort(),
+  });
+  for await (const reply of replies) void reply;
+  return undefined;
+}
