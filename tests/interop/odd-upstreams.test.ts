@@ -137,7 +137,9 @@ t.test(
     t.equal(answers[1]!.status, 405);
     t.equal((await post(call(2, 'echo'))).status, 404, 'the session is over');
     const outcomes = (await place.gateway.exchanges()).map((it) => [it.method, it.outcome]);
-    t.match(outcomes.slice(1, 4), [
+    // The first exchanges are the gateway's own, which asks the server what it speaks.
+    const own = outcomes.findLastIndex(([method]) => method === 'initialize');
+    t.match(outcomes.slice(own + 1), [
       ['notifications/initialized', 'answered'],
       ['GET', 'answered'],
       ['DELETE', 'answered'],
