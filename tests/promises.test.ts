@@ -21,6 +21,13 @@ t.test('every promise is cited by a test', async (t) => {
   for (const { id } of PROMISES) t.ok(cited.has(id), `a test cites [${id}]`);
 });
 
+t.test('every duty of docs/duties.md is cited by a test', async (t) => {
+  const cited = citations();
+  const duties = [...readFileSync(join(folder, '../docs/duties.md'), 'utf8').matchAll(/^\| ([A-Z]{1,2}-\d{2}) \|/gm)];
+  t.ok(duties.length > 80, 'the duties were found');
+  for (const [, id] of duties) t.ok(cited.has(id!), `a test cites [${id}]`);
+});
+
 t.test('every id that a test cites is a promise or a duty of the protocol', async (t) => {
   const known = new Set(PROMISES.map(({ id }) => id));
   for (const [id, file] of citations()) {

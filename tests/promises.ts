@@ -221,6 +221,72 @@ export const PROMISES: readonly PromiseRow[] = [
     'bench-errors-counted': 'The benchmark checks every answer and counts errors.',
     'shop-serves-both-eras': 'The demo upstream serves sessions and 2026-07-28 on one URL.',
   }),
+  ...rows('wire: eras, sessions, streams', {
+    'eras-meet':
+      'Clients and servers of any era meet: translated, or refused with the answer that the protocol specifies.',
+    'state-sealed':
+      "A server's requestState passes sealed, and opens only for its person, connection, method and parameters.",
+    'approval-survives-input': 'An approved call that asks for input goes on under its approval and runs once.',
+    'client-answers-judged': "What a client answers to a server's question is read by input rules.",
+    'task-bound-to-subject': 'A task answers only whoever made it.',
+    'server-requests-judged':
+      'What a server asks of a client is judged; a refused question never arrives, and the server hears so.',
+    'question-stops-clock': 'While a person is asked, the time of a call stands still.',
+    'session-survives-restart': 'A session goes on after a restart of the gateway, for its owner.',
+    'session-across-replicas': 'Gateways with the same keys serve one session without sticky routing.',
+    'idle-sessions-end': 'Abandoned sessions end here, at the upstream and on record.',
+    'rules-reach-listeners': 'Changed rules judge open listening streams at once, and their clients are told.',
+    'sse-only-judged': 'Where answers are inspected, no line of a stream passes that nobody judged.',
+    'conformance-equal': 'The official conformance suite finds the same through the gateway as directly.',
+  }),
+  ...rows('wire: 2024-11-05, browsers', {
+    'http-sse-downstream': 'Clients of the 2024-11-05 transport use every connection, governed like all others.',
+    'http-sse-bound': 'The id of an event stream is of use only to who opened it, on its connection.',
+    'http-sse-refusals':
+      'What is not let in is told by status, all else on the stream, and no request stays unanswered.',
+    'cors-by-configuration':
+      'Only scripts of configured sites may read answers; a preflight needs no token and reaches nothing.',
+    'back-pressure': 'What waits for a slow reader is never more than one reply per message in work.',
+  }),
+  ...rows('upstreams', {
+    'stdio-serves-both-eras': 'Servers of both SDKs serve both eras over stdio.',
+    'stdio-probe': 'A command that lacks or ignores server/discover is served by sessions.',
+    'shared-process-keeps-sessions-apart':
+      'With a shared process no answer or progress reaches another session, however alike ids and tokens are.',
+    'shared-process-asks-nobody': 'A shared process can neither ask clients nor send them logs.',
+    'shared-process-subscriptions': 'Updates of a shared process reach subscribers only.',
+    'stdio-modern-keeps-callers-apart': 'Stateless callers of one process are kept apart in the same way.',
+    'stdio-listen': 'Subscription ids of a process keep their JSON type.',
+    'stdio-restart': 'The death of a process fails its calls honestly; restarts back off from 100 ms to 30 s.',
+    'stdio-no-orphans': 'Nothing that a child process started outlives it.',
+    'stdio-environment': 'No secret of the gateway reaches a child process.',
+    'stdio-stderr-bounded': 'Standard error is bounded in length and rate, and scrubbed.',
+    'stdio-back-pressure': 'A stuck child process holds up only its own calls.',
+    'stdio-hostile-output': 'Broken or endless output ends only its child process.',
+    'stdio-unheard': 'Messages that come before anybody listens wait for the listener.',
+    'http-sse-upstream': 'A 2024-11-05 server is governed like any other.',
+    'http-sse-endpoint': 'Messages and credential for an HTTP+SSE server stay on its origin.',
+    'http-sse-broken': 'A broken stream of an HTTP+SSE server fails its calls and ends the session.',
+    'http-sse-post': 'A refused POST to an HTTP+SSE server fails only its own call.',
+    'coding-decoded': 'Compressed answers are decoded and judged.',
+    'coding-bomb-capped': 'The limit on an answer counts the decoded bytes.',
+    'coding-streams': 'Compressed events arrive as the server flushed them.',
+    'coding-refused': 'Unknown or broken codings end the call by name.',
+    'translate-modern-client':
+      'A client of 2026-07-28 alone uses a server of sessions in full, over every transport, where translation is asked for.',
+  }),
+  ...rows('routes', {
+    'routes-pass': 'A listed route passes byte for byte.',
+    'routes-recorded':
+      'Every request on a route is on record before it leaves, and its answer ends only after its end is recorded.',
+    'routes-headers-listed': 'Only listed headers cross on a route.',
+    'routes-governed': 'Nobody unproven, and nobody who does not see the connection, gets through a route.',
+    'routes-path-exact': 'Ambiguous paths go nowhere.',
+    'routes-uninspected-closed': 'Rules that would have to read a body close the route.',
+    'routes-fail-clearly': 'A failing upstream is a clear, recorded error, asked once.',
+    'routes-stream': 'Bodies stream with back-pressure, and leaving ends the upstream request.',
+    'routes-one-owner': 'A route has one owner.',
+  }),
   ...rows('interoperability', {
     'interop-clients-and-servers':
       'Official clients list and call tools of servers we did not write, through the gateway.',

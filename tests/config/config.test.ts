@@ -108,7 +108,10 @@ t.test('a minimal file is filled with the defaults and frozen', async (t) => {
     messageSizeBytes: 16_000_000,
     maxInFlight: 1024,
     bodyTimeoutMs: 30_000,
+    keepAliveMs: 15_000,
     graceMs: 10_000,
+    sessionIdleMs: 1_800_000,
+    replicas: false,
     trustedProxies: [],
   });
   t.same(config.hold, {
@@ -242,7 +245,7 @@ t.test('risky settings are warnings that name the key', async (t) => {
 });
 
 t.test(
-  'callers without a token are possible on loopback only, and never have a role [anonymous-loopback-only] [anonymous-has-no-role]',
+  'callers without a token are possible on loopback only, and never have a role [anonymous-loopback-only] [H-03] [anonymous-has-no-role]',
   async (t) => {
     const load = (listen: string, groups: string): Config =>
       parseConfig(
