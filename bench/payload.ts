@@ -67,8 +67,12 @@ export function headersOf(tool: string, token: string | undefined): Record<strin
 }
 
 /** The whole request as it goes over the socket. */
-export function rawRequest(port: number, tool: string, token: string | undefined): Buffer {
-  const body = requestBody(tool);
+export function rawRequest(
+  port: number,
+  tool: string,
+  token: string | undefined,
+  body: Buffer = requestBody(tool),
+): Buffer {
   const headers = { Host: `127.0.0.1:${port}`, ...headersOf(tool, token), 'Content-Length': String(body.length) };
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.concat([Buffer.from(`POST /mcp HTTP/1.1\r\n${head.join('')}\r\n`), body]);

@@ -132,6 +132,27 @@ export function usage(pid: number): Usage | undefined {
   return { cpuMicros: (ticks * 1e6) / ticksPerSecond, rssBytes: pages * 4096 };
 }
 
+const LOOK_MS = 20;
+
+/** Watches the resident memory of one process until it is told to stop; then answers the most that it saw. */
+export function watchMemory(pid: number): () => number | undefined {
+  if (process.platform !== 'linux') return () => undefined;
+  let most = 0;
+  const look = (): void => {
+    try {
+      most = Math.max(most, Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]) * 4096);
+    } catch (fault) {
+      if (!['ENOENT', 'ESRCH'].includes((fault as NodeJS.ErrnoException).code ?? '')) throw fault;
+    }
+  };
+  const timer = setInterval(look, LOOK_MS);
+  return () => {
+    clearInterval(timer);
+    look();
+    return most;
+  };
+}
+
 const QUIET_MS = 200;
 const MOST_QUIETING_MS = 20_000;
 

@@ -1,4 +1,5 @@
 import type { Outcome } from './load.ts';
+import { median, streamAims, streamTables, type StreamSample } from './stream-report.ts';
 
 /** One block: one row at one size and concurrency. */
 export interface Sample extends Outcome {
@@ -30,6 +31,7 @@ export interface Run {
   readonly sizes: readonly string[];
   readonly concurrencies: readonly number[];
   readonly samples: readonly Sample[];
+  readonly streams: readonly StreamSample[];
 }
 
 interface Cell {
@@ -57,14 +59,14 @@ const HEADER = [
 
 /** Errors of all blocks of a run. */
 export function errorsOf(run: Run): number {
-  return run.samples.reduce((sum, sample) => sum + sample.errors, 0);
+  return [...run.samples, ...run.streams].reduce((sum, sample) => sum + sample.errors, 0);
 }
 
 /** The tables as text for a terminal. */
 export function terminalTables(run: Run): string {
   return tables(run)
     .map(({ title, lines }) => {
-      const widths = HEADER.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+      const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
       const row = (line: readonly string[]): string =>
         line.map((text, at) => (at === 0 ? text.padEnd(widths[at]!) : text.padStart(widths[at]!))).join('  ');
       return [title, ...lines.map(row)].join('\n');
@@ -80,7 +82,7 @@ export function markdownPage(run: Run): string {
       `### ${title}`,
       '',
       row(lines[0]!),
-      row(HEADER.map((_, at) => (at === 0 ? '---' : '---:'))),
+      row(lines[0]!.map((_, at) => (at === 0 ? '---' : '---:'))),
       ...lines.slice(1).map(row),
     ].join('\n'),
   );
@@ -127,20 +129,22 @@ ${sections.join('\n\n')}
 - **CPU µs/call**: user and system time of the row's processes, all threads and children included, divided by the calls. It is read when the
   processes have become quiet, so what the recorder puts off until after the answer is counted. It is the steadiest figure of all and the one to compare.
 - **RSS MB**: resident memory after the block. It grows over a run by what Node has not yet collected.
-- Blocks with answers of 100 KB end after 2,000 calls at the latest, because each is recorded.
+- Blocks with answers of 100 KB end after 2,000 calls at the latest, those with streams after 400, those with 10 MB after 24, because each is recorded.
+- **RSS growth**: the most that resident memory exceeded, during the block, what it was before. Node collects late, so it is more than what a call needs.
+- **Streams**: each answer is written by the upstream at once, a chunk for each event; nginx is asked not to buffer them, as servers ask it.
 - p99 on a shared machine says more about the machine than about the row.
 - The upstream answers from memory in microseconds. A real tool call takes milliseconds to seconds, so the shares here are the worst case.
 
 ## Do it again
 
-\`npm run bench\` (about ${Math.ceil(minutes(run))} minutes); \`npm run bench -- --quick\` for a look without writing this page; \`--seconds N\`, \`--repeats N\`,
+\`npm run bench\` (about ${Math.ceil(minutes(run))} minutes); \`npm run bench -- streams\` or \`calls\` for a part; \`--quick\` for a look without writing this page; \`--seconds N\`, \`--repeats N\`,
 \`--rows direct,bare,all\`, \`--out FOLDER\`.
 `;
 }
 
 /** The aims of the design beside what was measured. */
 function aims(run: Run): string {
-  const size = run.sizes[0]!;
+  const size = run.sizes[0] ?? '1 KB';
   const most = Math.max(...run.concurrencies);
   const all = cell(run, 'all', size, most);
   const bare = cell(run, 'bare', size, most);
@@ -150,7 +154,7 @@ function aims(run: Run): string {
     if (value === undefined) return `| ${aim} | not measured | |`;
     return `| ${aim} | ${value.toFixed(under ? 0 : 1)} ${unit} | ${(under ? value <= limit : value >= limit) ? 'met' : 'missed'} |`;
   };
-  return [
+  const calls = [
     '| aim | measured | |',
     '| --- | ---: | --- |',
     line(`everything on: at most 70 µs of CPU a call, ${size}, ${most} connections`, all?.cpu, 70, 'µs', true),
@@ -168,11 +172,12 @@ function aims(run: Run): string {
       'µs',
       true,
     ),
-  ].join('\n');
+  ];
+  return [...calls, ...streamAims(run.streams)].join('\n');
 }
 
-function tables(run: Run): { title: string; lines: string[][] }[] {
-  return run.sizes.flatMap((size) =>
+function tables(run: Run): { title: string; lines: readonly (readonly string[])[] }[] {
+  const calls = run.sizes.flatMap((size) =>
     run.concurrencies.map((connections) => {
       const lines = run.rows.map(({ key, name }) => line(run, key, name, size, connections));
       return {
@@ -181,6 +186,7 @@ function tables(run: Run): { title: string; lines: string[][] }[] {
       };
     }),
   );
+  return [...calls, ...streamTables(run.rows, run.streams)];
 }
 
 function line(run: Run, key: string, name: string, size: string, connections: number): string[] {
@@ -216,12 +222,6 @@ function cell(run: Run, row: string, size: string, connections: number): Cell | 
     errors: own.reduce((sum, each) => sum + each.errors, 0),
     fault: own.find((each) => each.fault !== undefined)?.fault,
   };
-}
-
-function median(values: number[]): number | undefined {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 || sorted.length === 0 ? sorted[middle] : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 function minutes(run: Run): number {

@@ -6,8 +6,10 @@ import { startIssuer } from './issuer.ts';
 import type { Block, Outcome } from './load.ts';
 import { headersOf, rawRequest, requestBody, SIZES, toolOf, type Size } from './payload.ts';
 import { plan, USAGE, type Plan } from './plan.ts';
-import { cores, Program, settled } from './processes.ts';
+import { cores, Program, settled, watchMemory } from './processes.ts';
 import { errorsOf, markdownPage, terminalTables, type Run, type Sample } from './report.ts';
+import { shapeRequest, SHAPE_ROWS, SHAPES } from './shapes.ts';
+import type { StreamSample } from './stream-report.ts';
 import { folderIn, targets, type Ground, type Running, type Target } from './targets.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -39,7 +41,7 @@ class Ending {
   }
 }
 
-async function measure(planned: Plan, ending: Ending): Promise<Sample[]> {
+async function measure(planned: Plan, ending: Ending): Promise<Measured> {
   const pinned = cores();
   const issuer = await startIssuer();
   ending.add(issuer.stop);
@@ -53,6 +55,7 @@ async function measure(planned: Plan, ending: Ending): Promise<Sample[]> {
   await load.next();
 
   const samples: Sample[] = [];
+  const streams: StreamSample[] = [];
   for (let repeat = 1; repeat <= planned.repeats; repeat += 1) {
     const round = new Ending();
     ending.add(() => round.end());
@@ -65,15 +68,16 @@ async function measure(planned: Plan, ending: Ending): Promise<Sample[]> {
       const ground = { root: ROOT, folder: own, upstreamPort, issuer, start };
       started.push({ target, running: await target.start(ground) });
     }
-    for (const { target, running } of started) {
+    for (const { target, running } of planned.calls ? started : []) {
       // Until the compiler of Node has seen enough; the first thousands of calls would count for all others.
-      for (const size of SIZES) await block(load, target, running, size, 32, planned.quick ? 0.05 : WARM_UP_SECONDS);
+      for (const size of SIZES)
+        await block(load, running, ofSize(size, target), 32, planned.quick ? 0.05 : WARM_UP_SECONDS);
     }
-    for (const size of SIZES) {
+    for (const size of planned.calls ? SIZES : []) {
       for (const connections of CONCURRENCIES) {
         for (let turn = 0; turn < started.length; turn += 1) {
           const { target, running } = started[(turn + repeat - 1) % started.length]!;
-          const sample = await block(load, target, running, size, connections, planned.seconds);
+          const sample = await block(load, running, ofSize(size, target), connections, planned.seconds);
           samples.push({ row: target.key, size: size.name, connections, repeat, ...sample });
           const rate = Math.round(sample.perSecond).toLocaleString('en');
           progress(
@@ -82,48 +86,109 @@ async function measure(planned: Plan, ending: Ending): Promise<Sample[]> {
         }
       }
     }
+    if (planned.streams) streams.push(...(await measureStreams(planned, repeat, load, started)));
     await round.end();
     rmSync(folder, { recursive: true, force: true });
   }
   progress('measured');
-  return samples;
+  return { samples, streams };
 }
 
 // Tens of thousands of calls, which is what the optimising compiler wants of a program of this size.
 const WARM_UP_SECONDS = 6;
 
+interface Measured {
+  readonly samples: Sample[];
+  readonly streams: StreamSample[];
+}
+
+/** What a block asks again and again. */
+interface Question {
+  readonly tool: string;
+  readonly body: Buffer;
+  readonly mostCalls: number;
+  readonly toTheEnd?: boolean;
+}
+
+function ofSize(size: Size, target: Target): Question {
+  const tool = toolOf(size, target.personal);
+  return { tool, body: requestBody(tool), mostCalls: size.mostCalls };
+}
+
+/** Large and long answers, the rows taking turns. */
+async function measureStreams(
+  planned: Plan,
+  repeat: number,
+  load: Program,
+  started: readonly { readonly target: Target; readonly running: Running }[],
+): Promise<StreamSample[]> {
+  const samples: StreamSample[] = [];
+  const rows = started.filter(({ target }) => SHAPE_ROWS.includes(target.key));
+  for (const shape of SHAPES) {
+    const question: Question = {
+      tool: shape.tool,
+      body: shapeRequest(shape),
+      mostCalls: shape.mostCalls,
+      toTheEnd: true,
+    };
+    for (const { running } of rows) await block(load, running, question, 1, planned.quick ? 0.05 : 3);
+    for (const connections of shape.connections) {
+      for (let turn = 0; turn < rows.length; turn += 1) {
+        const { target, running } = rows[(turn + repeat - 1) % rows.length]!;
+        const sample = await block(load, running, question, connections, planned.seconds);
+        samples.push({ row: target.key, shape: shape.key, connections, repeat, ...sample });
+        const rate = ((sample.perSecond * sample.bytes) / 1e6).toFixed(0);
+        progress(
+          `repeat ${repeat}/${planned.repeats}, ${shape.name}, ${connections} at once: ${target.name} ${rate} MB/s`,
+        );
+      }
+    }
+  }
+  return samples;
+}
+
+type Measure = Outcome & Pick<StreamSample, 'bytes' | 'cpu' | 'rssBytes' | 'growthBytes'>;
+
 async function block(
   load: Program,
-  target: Target,
   running: Running,
-  size: Size,
+  question: Question,
   connections: number,
   seconds: number,
-) {
+): Promise<Measure> {
   const { port, program, token } = running;
-  const tool = toolOf(size, target.personal);
+  const { tool, body, mostCalls, toTheEnd = false } = question;
   const known = await fetch(`http://127.0.0.1:${port}/mcp`, {
     method: 'POST',
     headers: headersOf(tool, token),
-    body: requestBody(tool),
+    body,
   });
   const answer = Buffer.from(await known.arrayBuffer());
   const request: Block = {
     port,
-    request: rawRequest(port, tool, token).toString('base64'),
+    request: rawRequest(port, tool, token, body).toString('base64'),
     connections,
     seconds,
-    mostCalls: size.mostCalls,
+    mostCalls,
+    toTheEnd,
     length: answer.length,
     prefix: answer.subarray(0, 256).toString('base64'),
   };
   const before = program && (await settled(program.pid));
+  const most = program && watchMemory(program.pid);
   load.send(request);
-  const outcome = await load.next<Outcome>();
+  const outcome = { ...(await load.next<Outcome>()), bytes: answer.length };
+  const peak = most?.();
   if (program?.ended === true) throw program.failure();
   const after = program && (await settled(program.pid));
   if (before === undefined || after === undefined) return outcome;
-  return { ...outcome, cpu: (after.cpuMicros - before.cpuMicros) / outcome.calls, rssBytes: after.rssBytes };
+  const growthBytes = peak === undefined ? undefined : Math.max(0, peak - before.rssBytes);
+  return {
+    ...outcome,
+    cpu: (after.cpuMicros - before.cpuMicros) / outcome.calls,
+    rssBytes: after.rssBytes,
+    ...(growthBytes === undefined ? {} : { growthBytes }),
+  };
 }
 
 function progress(text: string): void {
@@ -131,7 +196,7 @@ function progress(text: string): void {
   else process.stderr.write(`${text}\n`);
 }
 
-function describe(planned: Plan, samples: readonly Sample[]): Run {
+function describe(planned: Plan, { samples, streams }: Measured): Run {
   const git = (...args: string[]): string => {
     const { status, stdout } = spawnSync('git', args, { cwd: ROOT, encoding: 'utf8' });
     return status === 0 ? stdout.trim() : 'unknown';
@@ -148,15 +213,16 @@ function describe(planned: Plan, samples: readonly Sample[]): Run {
     repeats: planned.repeats,
     rows: planned.rows.map(({ key, name, note }) => ({ key, name, note })),
     missing: planned.missing,
-    sizes: SIZES.map(({ name }) => name),
+    sizes: planned.calls ? SIZES.map(({ name }) => name) : [],
     concurrencies: CONCURRENCIES,
     samples,
+    streams,
   };
 }
 
 /** The page belongs to whole runs; others write only where they are told to. */
 function write(planned: Plan, run: Run): void {
-  const whole = !planned.quick && planned.rows.length === targets().all.length;
+  const whole = !planned.quick && planned.calls && planned.streams && planned.rows.length === targets().all.length;
   if (planned.out === undefined && !whole) return;
   const page = planned.out ?? join(ROOT, 'docs');
   const results = planned.out ?? join(import.meta.dirname, 'results');

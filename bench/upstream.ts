@@ -1,5 +1,6 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { answers, requestBody, VERSION } from './payload.ts';
+import { shapeAnswer, shapeRequest, SHAPES } from './shapes.ts';
 
 /**
  * The MCP server behind every row: answers to the load are whole, prepared buffers; what a gateway asks for itself
@@ -13,7 +14,15 @@ const TOOLS = [...answers()].map(([tool, body]) => ({
   answer: http(200, body),
   body,
 }));
-const TOOL_LIST = ['execute_sql', ...TOOLS.map(({ tool }) => tool)].map((name) => ({
+const LONG = SHAPES.map((shape) => {
+  const { type, pieces } = shapeAnswer(shape);
+  return {
+    tool: shape.tool,
+    request: shapeRequest(shape),
+    answer: shape.events > 0 ? streamed(type, pieces) : http(200, pieces[0]!),
+  };
+});
+const TOOL_LIST = ['execute_sql', ...[...TOOLS, ...LONG].map(({ tool }) => tool)].map((name) => ({
   name,
   description: 'A tool of the benchmark.',
   inputSchema: { type: 'object', properties: { q: { type: 'string' } } },
@@ -31,6 +40,17 @@ function http(status: number, body: Buffer | string): Buffer {
   ]);
 }
 
+/** A chunk for each event, and the header by which servers ask proxies not to collect them. */
+function streamed(type: string, pieces: readonly Buffer[]): Buffer {
+  const head = `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n`;
+  const chunks = pieces.flatMap((piece) => [
+    Buffer.from(`${piece.length.toString(16)}\r\n`),
+    piece,
+    Buffer.from('\r\n'),
+  ]);
+  return Buffer.concat([Buffer.from(head), ...chunks, Buffer.from('0\r\n\r\n')]);
+}
+
 function resultOf(method: string): object | undefined {
   if (method === 'server/discover') {
     const _meta = { 'io.modelcontextprotocol/serverInfo': SERVER };
@@ -45,6 +65,7 @@ function resultOf(method: string): object | undefined {
 
 function answer(verb: string, body: Buffer): Buffer {
   for (const known of TOOLS) if (known.request.equals(body)) return known.answer;
+  for (const known of LONG) if (known.request.equals(body)) return known.answer;
   if (verb !== 'POST') return http(405, '');
   const message = JSON.parse(body.toString()) as { id?: unknown; method: string; params?: { name?: string } };
   if (message.id === undefined) return http(202, '');

@@ -2,7 +2,7 @@ import { find, parseTree } from '../../policies/json/tree.ts';
 import type { Node } from '../../policies/json/tree.ts';
 import type { Era, Frame } from '../types.ts';
 import { sameNumber } from '../wire/decimal.ts';
-import { idKey } from '../wire/frame.ts';
+import { idKey, objectMember } from '../wire/frame.ts';
 import { stringAt } from './result.ts';
 
 const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
@@ -12,6 +12,8 @@ export class StreamGate {
   readonly #era: Era;
   /** The JSON text of the request's progress token. */
   readonly #token: string | undefined;
+  /** The token itself, unless it is a number whose digits could be lost. */
+  readonly #plainToken: unknown;
   readonly #level: number;
   #progress: string | undefined;
 
@@ -19,6 +21,8 @@ export class StreamGate {
     const meta = find(parseTree(request.text), 'params', '_meta');
     this.#era = era;
     this.#token = tokenText(request.text, find(meta, 'progressToken'));
+    const plain = this.#token === undefined ? undefined : (JSON.parse(this.#token) as unknown);
+    if (typeof plain === 'string' || Number.isSafeInteger(plain)) this.#plainToken = plain;
     this.#level = LEVELS.indexOf(stringAt(request.text, meta, 'io.modelcontextprotocol/logLevel') ?? '');
   }
 
@@ -44,7 +48,21 @@ export class StreamGate {
     }
   }
 
+  /** Most progress is told in plain numbers and compared as such; where digits may be lost, the text decides. */
   #faultOfProgress(frame: Frame): string | undefined {
+    const params = objectMember(frame.value, 'params') ?? {};
+    const progress = Object.hasOwn(params, 'progress') ? params['progress'] : undefined;
+    const token = Object.hasOwn(params, 'progressToken') ? params['progressToken'] : undefined;
+    const isPlain = typeof token === 'string' || Number.isSafeInteger(token);
+    const last = this.#progress === undefined ? Number.NEGATIVE_INFINITY : Number(this.#progress);
+    if (isPlain && token === this.#plainToken && typeof progress === 'number' && progress > last) {
+      this.#progress = String(progress);
+      return undefined;
+    }
+    return this.#faultOfDigits(frame);
+  }
+
+  #faultOfDigits(frame: Frame): string | undefined {
     const params = find(parseTree(frame.text), 'params');
     const token = tokenText(frame.text, find(params, 'progressToken'));
     if (token === undefined || this.#token === undefined || !sameToken(token, this.#token))

@@ -10,6 +10,8 @@ export interface SseEvent extends SseFields {
   /** The exact bytes. The LF of a CRLF that two chunks share may lead the next event's bytes. */
   readonly raw: Buffer;
   readonly data?: string;
+  /** It holds lines that are no field of the grammar, such as comments, or that lenient readers may take for several. */
+  readonly more?: true;
 }
 
 /** A keep-alive that receivers ignore. */
@@ -123,20 +125,33 @@ export class SseReader {
   }
 }
 
-function fieldsOf(text: string): SseFields & { data?: string } {
-  const fields: { event?: string; id?: string; retry?: string; data?: string } = {};
+// oxlint-disable-next-line no-control-regex -- line ends of lenient readers, which would see a data line within another field
+const OTHER_LINE_ENDS = /[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]/;
+
+function fieldsOf(text: string): SseFields & { data?: string; more?: true } {
+  const fields: { event?: string; id?: string; retry?: string; data?: string; more?: true } = {};
   for (const line of text.includes('\r') ? text.split(/\r\n|\r|\n/) : text.split('\n')) {
+    if (line === '') continue;
     const colon = line.indexOf(':');
-    if (line === '' || colon === 0) continue;
     const name = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? '' : line.slice(line.charCodeAt(colon + 1) === 0x20 ? colon + 2 : colon + 1);
-    if (name === 'data') fields.data = fields.data === undefined ? value : `${fields.data}\n${value}`;
-    else if (name === 'event') fields.event = value;
-    else if (name === 'id' && !value.includes('\0')) fields.id = value;
-    else if (name === 'retry' && /^[0-9]+$/.test(value)) fields.retry = value;
+    if (name === 'data') {
+      fields.data = fields.data === undefined ? value : `${fields.data}\n${value}`;
+      continue;
+    }
+    if (OTHER_LINE_ENDS.test(value)) fields.more = true;
+    if (name === 'event') fields.event = value;
+    else if (name === 'id') {
+      if (!value.includes('\0')) fields.id = value;
+    } else if (name !== 'retry') fields.more = true;
+    else if (/^[0-9]+$/.test(value)) fields.retry = value;
   }
   return fields;
 }
+
+/** Whether the value of a field is one line to every reader. */
+export const isOneLine = (value: string | undefined): value is string =>
+  value !== undefined && !OTHER_LINE_ENDS.test(value);
 
 /** The message as one event with one data line, and the fields it came with. */
 export function encodeEvent(frame: Frame, fields: SseFields): Buffer {

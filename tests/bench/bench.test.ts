@@ -94,13 +94,20 @@ t.test(
       '1 KB answers, 1 connection',
       '1 KB answers, 32 connections',
       '100 KB answers, 8 connections',
+      'SSE answers of 1,000 events, 1 connection',
+      '10 MB JSON answers, 4 connections',
     ]) {
       t.ok(text[0]!.includes(title), title);
     }
-    const { samples } = JSON.parse(readFileSync(join(out, 'latest.json'), 'utf8')) as Run;
+    const { samples, streams } = JSON.parse(readFileSync(join(out, 'latest.json'), 'utf8')) as Run;
     t.equal(samples.length, 2 * 2 * 3, 'rows x sizes x concurrencies');
     for (const { row, size, connections, calls, errors, fault } of samples) {
       t.ok(calls > 0 && errors === 0, `${row}, ${size}, ${connections}: ${fault ?? `${calls} calls`}`);
+    }
+    t.equal(streams.length, 2 * (2 + 2), 'rows x connections of each shape');
+    for (const { row, shape, connections, calls, errors, fault, bytes } of streams) {
+      t.ok(calls > 0 && errors === 0, `${row}, ${shape}, ${connections}: ${fault ?? `${calls} calls`}`);
+      t.ok(bytes > 100_000, `an answer of ${bytes} bytes`);
     }
     t.ok(
       samples.every(({ row, cpu }) => row === 'direct' || process.platform !== 'linux' || cpu !== undefined),

@@ -85,7 +85,7 @@ t.test('people are sent to plain https addresses only [M-10] [G-09]', async (t) 
     'https://login.example.com:99999/',
     'https://login.example.com:x/',
     'https://[::1/',
-    'https://[not-an-address]/',
+    'https://[nowhere]/',
     'https://login.example.com/<b>',
   ];
   for (const each of pass) t.equal(url(each), undefined, `passes: ${each}`);

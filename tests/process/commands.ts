@@ -61,6 +61,10 @@ export class Program {
     for (const look of this.#watchers) look();
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   get stdout(): string {
     return this.#stdout;
   }

@@ -6,6 +6,8 @@ import { objectMember, withText, type FrameLimits } from '../../wire/frame.ts';
 import type { SseEvent } from '../../wire/sse.ts';
 import { UpstreamFault, type Outgoing, type UpstreamAnswer } from '../upstream.ts';
 import { eventsOf, jsonAnswer } from './modern-answer.ts';
+import type { Askable } from './modern-in-flight.ts';
+import { Incoming } from './modern-incoming.ts';
 import { refusalOf } from './modern-inputs.ts';
 import { isWanted } from './modern-logs.ts';
 import { legacyFrame, type ModernRequest } from './modern-request.ts';
@@ -33,7 +35,7 @@ const SOON_MS = 1_000;
 /** Most questions of one round. */
 const MOST_QUESTIONS = 32;
 const TOO_MANY = { code: INTERNAL, message: 'too many questions at once' };
-const ANSWERED = { code: INTERNAL, message: 'the call has its answer already' };
+const ANSWERED = { code: INTERNAL, message: 'the call is over already' };
 
 interface Batch {
   readonly out: readonly Frame[];
@@ -43,13 +45,16 @@ interface Batch {
 }
 
 /** One call at the legacy server. It outlives the request that began it when the server asks something of the client meanwhile. */
-export class Call {
+export class Call implements Askable {
   readonly #options: CallOptions;
   readonly #id: number;
   readonly #abort = new Abort();
   #request: ModernRequest;
   #signal: Signal;
-  #frames: AsyncIterator<readonly Frame[]> | undefined;
+  readonly #incoming = new Incoming(() => this.giveUp());
+  /** Questions from elsewhere that have no answer yet: the end of this call would not tell their asker. */
+  readonly #adopted = new Set<Frame>();
+  #suspended = false;
   #mode: UpstreamAnswer['mode'] = 'empty';
   #over = false;
   /** How many questions it has asked the client: their keys are never used again. */
@@ -67,6 +72,10 @@ export class Call {
     return this.#options.session;
   }
 
+  get suspended(): boolean {
+    return this.#suspended;
+  }
+
   /** The request that waits for the answer now: the first one, or the last retry. */
   get request(): ModernRequest {
     return this.#request;
@@ -74,7 +83,7 @@ export class Call {
 
   /** Sends the request; resolves with the answer as the client reads it, or with nothing: the session is lost, and nothing ran. */
   async begin(outgoing: Outgoing): Promise<UpstreamAnswer | undefined> {
-    const { session, limits } = this.#options;
+    const { session } = this.#options;
     const { level } = this.#request;
     if (outgoing.signal.aborted) throw this.#end(new UpstreamFault('given up by the gateway', false));
     let sent = false;
@@ -83,12 +92,20 @@ export class Call {
       if (outgoing.signal.aborted) throw new UpstreamFault('given up by the gateway', false);
       outgoing.signal.on(this.#giveUp);
       sent = true;
-      const answer = await session.send(legacyFrame(this.#request, this.#id), this.#abort, outgoing);
+      if (this.#request.asks) session.calls.add(this);
+      const sending = session.send(legacyFrame(this.#request, this.#id), this.#abort, outgoing);
+      const answer = await this.#incoming.unlessPut(sending);
+      if (answer === undefined) {
+        // Its server asks before it says anything on the stream of the call, which may be an answer that is yet to come.
+        this.#mode = 'json';
+        this.#incoming.from(this.#late(sending));
+        return await this.#answer();
+      }
       if (session.isLost(answer)) return this.#end(undefined);
       if (answer.status === 400 && session.named && answer.body?.includes('ession') === true) this.#options.distrust();
       if (speaksByStatus(answer)) return this.#end({ status: answer.status, mode: 'empty' });
       this.#mode = answer.mode;
-      this.#frames = framesOf(answer, limits, this.#abort, (last) => session.resume(last, this.#abort));
+      this.#incoming.from(this.#framesOf(answer));
     } catch (fault) {
       this.#end(undefined);
       throw sent || !(fault instanceof UpstreamFault) ? fault : new UpstreamFault(fault.message, false, fault);
@@ -100,6 +117,9 @@ export class Call {
   async goOn(request: ModernRequest, outgoing: Outgoing, answers: readonly Frame[]): Promise<UpstreamAnswer> {
     this.#request = request;
     this.#signal = outgoing.signal;
+    this.#suspended = false;
+    for (const question of this.#adopted)
+      if (answers.some(({ id }) => id === question.id)) this.#adopted.delete(question);
     if (this.#over) throw new UpstreamFault('the call has ended meanwhile', true);
     if (outgoing.signal.aborted) this.giveUp();
     else outgoing.signal.on(this.#giveUp);
@@ -111,7 +131,18 @@ export class Call {
       this.giveUp();
       throw fault;
     }
+    this.#incoming.readAhead(false);
     return this.#answer();
+  }
+
+  /** A question that did not come on the call's own stream, or the withdrawal of one: as if it had. */
+  put(frame: Frame): boolean {
+    if (this.#over) return false;
+    if (frame.kind === 'notification') return this.#adopted.size > 0 && this.#incoming.put(frame);
+    this.#adopted.add(frame);
+    const taken = this.#incoming.put(frame);
+    if (!taken) this.#adopted.delete(frame);
+    return taken && !this.#over;
   }
 
   /** Stops waiting for the server, which is told so. */
@@ -127,8 +158,29 @@ export class Call {
     this.#over = true;
     this.#signal.off(this.#giveUp);
     this.session.logs.release(this.#id);
+    this.session.calls.delete(this);
+    this.#incoming.close();
+    for (const question of this.#adopted) void this.session.decline(question, this.session.ended, ANSWERED);
+    this.#adopted.clear();
     this.#options.over();
     return last;
+  }
+
+  #framesOf(answer: UpstreamAnswer): AsyncGenerator<readonly Frame[]> {
+    const { session, limits } = this.#options;
+    return framesOf(answer, limits, this.#abort, async (last) => {
+      // Nobody asks for more while the client is away.
+      await this.#incoming.wanted();
+      return session.resume(last, this.#abort);
+    });
+  }
+
+  /** The same of an answer that comes after its server asked something. */
+  async *#late(sending: Promise<UpstreamAnswer>): AsyncGenerator<readonly Frame[]> {
+    const answer = await sending;
+    if (this.session.isLost(answer) || speaksByStatus(answer))
+      throw new UpstreamFault(`the server asked something and then refused the call (${answer.status})`, true);
+    yield* this.#framesOf(answer);
   }
 
   async #answer(): Promise<UpstreamAnswer> {
@@ -160,10 +212,9 @@ export class Call {
 
   async #pull(): Promise<Batch> {
     try {
-      const next = await this.#frames!.next();
-      if (next.done === true) throw new UpstreamFault('the stream ended without an answer', true);
+      const frames = await this.#incoming.next();
       if (this.#over) throw new UpstreamFault('given up by the gateway', true);
-      return await this.#sort(next.value);
+      return await this.#sort(frames);
     } catch (fault) {
       if (!(fault instanceof UpstreamFault)) this.giveUp();
       this.#end(undefined);
@@ -176,10 +227,11 @@ export class Call {
     const questions: Frame[] = [];
     for (const frame of frames) {
       if (frame.kind === 'request') {
-        const refusal = this.#request.asks ? refusalOf(frame, this.#request.capabilities) : undefined;
-        if (frame.method === 'ping' || !this.#request.asks || refusal !== undefined)
-          await this.session.decline(frame, this.#abort, refusal);
-        else if (questions.length === MOST_QUESTIONS) await this.session.decline(frame, this.#abort, TOO_MANY);
+        const refusal = refusalOf(frame, this.#request.capabilities);
+        // A transport that does not say which call a question is of guesses the newest, which may be one that cannot ask.
+        if (!this.#request.asks) await this.session.question(frame, this.#abort);
+        else if (frame.method === 'ping' || refusal !== undefined) await this.#decline(frame, refusal);
+        else if (questions.length === MOST_QUESTIONS) await this.#decline(frame, TOO_MANY);
         else questions.push(frame);
       } else if (frame.kind === 'notification') {
         const passed = this.#notification(frame, questions);
@@ -187,9 +239,10 @@ export class Call {
       } else if (frame.id === undefined || frame.id === String(this.#id)) {
         const { frame: final, status } = this.#final(frame);
         out.push(final);
-        await this.#release();
+        // The server may keep its stream open behind the answer.
+        this.#incoming.close();
         // It did not wait for what it asked.
-        for (const question of questions) await this.session.decline(question, this.#abort, ANSWERED);
+        for (const question of questions) await this.#decline(question, ANSWERED);
         this.#end(undefined);
         return { out, done: true, status };
       }
@@ -197,6 +250,8 @@ export class Call {
     if (questions.length === 0) return { out, done: false, status: 200 };
     this.#signal.off(this.#giveUp);
     out.push(this.#options.suspend(this, questions));
+    this.#suspended = true;
+    this.#incoming.readAhead(true);
     return { out, done: true, status: 200 };
   }
 
@@ -220,7 +275,7 @@ export class Call {
         return isWanted(params?.['level'], this.#request.level) ? frame : undefined;
       case 'notifications/cancelled': {
         const at = questions.findIndex(({ id }) => JSON.stringify(params?.['requestId']) === id);
-        if (at >= 0) questions.splice(at, 1);
+        if (at >= 0) for (const withdrawn of questions.splice(at, 1)) this.#adopted.delete(withdrawn);
         return undefined;
       }
       default:
@@ -229,9 +284,9 @@ export class Call {
     }
   }
 
-  /** The server may keep its stream open behind the answer. */
-  async #release(): Promise<void> {
-    await this.#frames?.return?.();
+  async #decline(question: Frame, refusal?: { code: number; message: string }): Promise<void> {
+    this.#adopted.delete(question);
+    await this.session.decline(question, this.#abort, refusal);
   }
 }
 

@@ -3,7 +3,7 @@ import { errorAnswer, jsonAnswer } from './modern-answer.ts';
 import { Call } from './modern-call.ts';
 import { discovered } from './modern-discover.ts';
 import { Listeners } from './modern-listen.ts';
-import { ownerOf, SessionPool } from './modern-pool.ts';
+import { ownerOf, patient, SessionPool } from './modern-pool.ts';
 import { readRequest, type ModernRequest } from './modern-request.ts';
 import { METHOD_NOT_FOUND } from './modern-result.ts';
 import { Rounds } from './modern-rounds.ts';
@@ -67,10 +67,17 @@ export function createModernFace(inner: Upstream, options: FaceOptions): Upstrea
     return { status: 404, mode: 'empty' };
   };
 
+  /** What the server asks outside of its calls' streams would be lost, and the call hang, if nobody listened before it is sent. */
+  const hear = async (session: FaceSession, request: ModernRequest, { signal }: Outgoing): Promise<void> => {
+    const open = hubOf(session).keepOpen();
+    if (request.asks) await patient(open, signal);
+  };
+
   const call = (request: ModernRequest, outgoing: Outgoing): Promise<UpstreamAnswer> => {
     const owner = ownerOf(outgoing.caller.principal);
-    return inSession(request, outgoing, (session, over) =>
-      new Call(request, outgoing, {
+    return inSession(request, outgoing, async (session, over) => {
+      if (session.mayAsk) await hear(session, request, outgoing).catch(failed(over));
+      return new Call(request, outgoing, {
         session,
         limits,
         over,
@@ -78,8 +85,8 @@ export function createModernFace(inner: Upstream, options: FaceOptions): Upstrea
         openUrls: (error, asked) => rounds.openUrls(error, asked, owner),
         distrust: () => pool.forget(session),
         publish: (notification) => listeners.get(session)?.publish(notification),
-      }).begin(outgoing),
-    );
+      }).begin(outgoing);
+    });
   };
 
   return {
@@ -117,3 +124,10 @@ export function createModernFace(inner: Upstream, options: FaceOptions): Upstrea
     },
   };
 }
+
+const failed =
+  (over: () => void) =>
+  (fault: unknown): never => {
+    over();
+    throw fault;
+  };

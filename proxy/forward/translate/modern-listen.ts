@@ -1,4 +1,3 @@
-import { Abort } from '../../abort.ts';
 import { splice } from '../../../policies/json/splice.ts';
 import { find, parseTree } from '../../../policies/json/tree.ts';
 import type { JsonObject } from '../../../policies/types.ts';
@@ -11,8 +10,8 @@ import { objectNode, setMembers } from './modern-edit.ts';
 import { Listener } from './modern-listener.ts';
 import type { ModernRequest } from './modern-request.ts';
 import { patient } from './modern-pool.ts';
+import { ServerStream } from './modern-server-stream.ts';
 import type { FaceSession } from './modern-session.ts';
-import { framesOf, pause } from './modern-stream.ts';
 
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
 const KINDS = [
@@ -22,26 +21,33 @@ const KINDS = [
 ] as const;
 const UPDATED = 'notifications/resources/updated';
 const MOST_URIS = 1_000;
-/** A server may send the headers of its stream only with the first event. */
-const PATIENCE_MS = 1_000;
-const BACK_OFF_MS = 100;
-const MOST_BACK_OFF_MS = 30_000;
 
-/** Who listens to one session: fed by its one GET stream, which is open while there is anybody. */
+/** Who listens to one session: fed by its one GET stream, which is open while there is anybody, or from the first call on. */
 export class Listeners {
   readonly #session: FaceSession;
-  readonly #limits: FrameLimits;
   readonly #lost: () => void;
   readonly #all = new Set<Listener>();
   readonly #subscribed = new Map<string, number>();
-  #stream: { readonly stop: Abort; readonly begun: Promise<void> } | undefined;
+  readonly #stream: ServerStream;
+  #kept = false;
 
   /** `lost` is called when the server does not know the session any more; it must end it. */
   constructor(session: FaceSession, limits: FrameLimits, lost: () => void) {
     this.#session = session;
-    this.#limits = limits;
     this.#lost = lost;
+    this.#stream = new ServerStream({
+      session,
+      limits,
+      onNotification: (notification) => this.publish(notification),
+      onLost: lost,
+    });
     session.ended.on(() => this.#fail());
+  }
+
+  /** Keeps the session's stream open as long as the session, for what its server asks outside of its calls' own streams. */
+  keepOpen(): Promise<void> {
+    this.#kept = true;
+    return this.#stream.open();
   }
 
   /** Listens until the client leaves. First comes what is honoured of its filter; undefined when the session is lost. */
@@ -63,7 +69,7 @@ export class Listeners {
     });
     this.#all.add(listener);
     try {
-      await patient(this.#begin(), outgoing.signal);
+      await patient(this.#stream.open(), outgoing.signal);
       for (const uri of this.#session.offers('resources', 'subscribe') ? urisOf(wanted) : []) {
         const subscribed = this.#subscribe(uri).then((took) => {
           if (took === undefined) this.#lost();
@@ -104,57 +110,12 @@ export class Listeners {
 
   #fail(): void {
     for (const listener of this.#all) listener.fail(new UpstreamFault('the session with the server has ended', true));
-    this.#stream?.stop.abort();
   }
 
   #leave(listener: Listener): void {
     if (!this.#all.delete(listener)) return;
     for (const uri of listener.uris) this.#unsubscribe(uri);
-    if (this.#all.size > 0) return;
-    this.#stream?.stop.abort();
-    this.#stream = undefined;
-  }
-
-  /** Resolves when the session's stream stands, or is known not to, or is slow. */
-  async #begin(): Promise<void> {
-    if (this.#stream === undefined) {
-      const stop = new Abort();
-      const { promise: begun, resolve } = Promise.withResolvers<void>();
-      this.#stream = { stop, begun };
-      void this.#follow(stop, resolve).catch(() => this.#fail());
-    }
-    const patience = new Abort();
-    await Promise.race([this.#stream.begun, pause(PATIENCE_MS, patience)]);
-    patience.abort();
-  }
-
-  async #follow(stop: Abort, begun: () => void): Promise<void> {
-    for (let wait = BACK_OFF_MS; !stop.aborted; wait = Math.min(2 * wait, MOST_BACK_OFF_MS)) {
-      // A stream that cannot be had now is asked for again.
-      const answer = await this.#session.send(undefined, stop).catch(() => undefined);
-      if (answer !== undefined && this.#session.isLost(answer)) this.#lost();
-      const stands = answer?.mode === 'sse';
-      if (stands || answer?.status === 405) begun();
-      // The server has none: what it says of the session can only come with the answers to calls.
-      if (answer?.status === 405 || stop.aborted) return;
-      if (stands) {
-        wait = BACK_OFF_MS;
-        // A stream that breaks is opened again.
-        await this.#read(answer, stop).catch(() => undefined);
-      }
-      await pause(wait, stop);
-    }
-  }
-
-  async #read(answer: UpstreamAnswer, stop: Abort): Promise<void> {
-    const stream = framesOf(answer, this.#limits, stop, (last) => this.#session.resume(last, stop));
-    for await (const frames of stream) {
-      for (const frame of frames) {
-        // What is asked here is asked of no call, so of nobody.
-        if (frame.kind === 'request') await this.#session.decline(frame, stop);
-        else if (frame.kind === 'notification') this.publish(frame);
-      }
-    }
+    if (this.#all.size === 0 && !this.#kept) this.#stream.close();
   }
 
   /** True when the server took it, undefined when it has lost the session. */

@@ -6,6 +6,8 @@ import { LEGACY_VERSIONS } from '../../wire/era.ts';
 import { errorFrame, notificationFrame, objectMember, requestFrame, resultFrame } from '../../wire/frame.ts';
 import type { FrameLimits } from '../../wire/frame.ts';
 import { UpstreamFault, type Caller, type Outgoing, type Upstream, type UpstreamAnswer } from '../upstream.ts';
+import { CallsInFlight } from './modern-in-flight.ts';
+import { refusalOf } from './modern-inputs.ts';
 import { LogLevels } from './modern-logs.ts';
 import { METHOD_NOT_FOUND } from './modern-result.ts';
 import { framesOf } from './modern-stream.ts';
@@ -24,12 +26,14 @@ const SPOKEN: ReadonlySet<string> = new Set([...LEGACY_VERSIONS, '2024-11-05']);
 /** For what the face itself asks of the server, or tells it at the end. */
 const PATIENCE_MS = 30_000;
 const LAST_PATIENCE_MS = 2_000;
+const ASKING: readonly string[] = ['elicitation', 'sampling', 'roots'];
 const GATEWAY = { name: 'portcullis', version: '1' };
 
 /** One session with a legacy server, opened for one principal and never used for another. */
 export class FaceSession {
   readonly #draft: SessionDraft;
   readonly logs: LogLevels;
+  readonly calls = new CallsInFlight();
   /** Requests, suspended calls and listening streams that need it. */
   busy = 0;
   usedAt = 0;
@@ -57,6 +61,11 @@ export class FaceSession {
   /** Whether the server knows the session by an id, so that it can lose it. */
   get named(): boolean {
     return this.#upstreamSession !== undefined;
+  }
+
+  /** Whether its server may ask the client something, and could say on a GET stream of whom. */
+  get mayAsk(): boolean {
+    return this.named && ASKING.some((capability) => Object.hasOwn(this.#draft.capabilities, capability));
   }
 
   /** The server's answer to initialize. */
@@ -134,12 +143,22 @@ export class FaceSession {
     void within(PATIENCE_MS, new Abort(), (limited) => this.tell(frame, limited)).catch(() => undefined);
   }
 
+  /**
+   * A request of the server that belongs to no call that could ask it: the newest call in flight that may ask puts it to its
+   * client. Refused when the client has no such capability, or there is no call.
+   */
+  async question(request: Frame, signal: Signal): Promise<void> {
+    const refusal = refusalOf(request, this.#draft.capabilities);
+    if (refusal === undefined && this.mayAsk && this.calls.put(request)) return;
+    await this.decline(request, signal, refusal);
+  }
+
   /** Answers a request that the server may not or need not ask a client; nothing depends on whether it hears it. */
   async decline(request: Frame, signal: Signal, refusal?: { code: number; message: string }): Promise<void> {
     const unserved = { code: METHOD_NOT_FOUND, message: `${request.method} is not served here` };
     const frame =
       request.method === 'ping' ? resultFrame(request.id!, '{}') : errorFrame(request.id, refusal ?? unserved);
-    await this.tell(frame, signal).catch(() => undefined);
+    await within(PATIENCE_MS, signal, (limited) => this.tell(frame, limited)).catch(() => undefined);
   }
 
   /** Takes up a stream of this session behind the event with this id. */
@@ -181,7 +200,7 @@ export class FaceSession {
     const stream = framesOf(answer, this.#draft.limits, signal, (last) => this.resume(last, signal));
     for await (const frames of stream) {
       for (const frame of frames) {
-        if (frame.kind === 'request') await this.decline(frame, signal);
+        if (frame.kind === 'request') await this.question(frame, signal);
         if (frame.kind === 'response' && (frame.id === undefined || frame.id === String(id))) return frame;
       }
     }
