@@ -18,8 +18,6 @@ const EVERYTHING: MaskingDocument = {
   supported_entity_types: [{ name: 'ALL', entity_types: BUILT_IN_TYPES }],
 };
 
-const MOST_REMEMBERED = 1_048_576;
-
 /** Compiles the rules that apply to one connection. Throws a RuleFault when one does not compile. */
 export function compileConnection(connection: ConnectionDocument, documents: RuleDocuments): ConnectionRules {
   const guardrails = documents.guardrails.filter((rule) => binds(rule, connection));
@@ -56,20 +54,14 @@ export function compileConnection(connection: ConnectionDocument, documents: Rul
     return { action: 'hold', requirements: demand.requirements, rulesHash: demand.rulesHash, findings };
   };
 
-  let clean: string | undefined;
-  // An answer is judged for its client and then for the record: what was clean a moment ago is not read again.
-  const redact = (json: string): string => {
-    if (json === clean) return json;
-    const redacted = redactor.mask(json).json;
-    if (redacted === json && json.length <= MOST_REMEMBERED) clean = json;
-    return redacted;
-  };
+  const redact = (json: string): string => redactor.mask(json).json;
 
   const inspect = (json: string): Verdict => {
     const judged = output.judge(json, '');
     if (judged.denial !== undefined) return { json: 'null', findings: judged.findings, denial: judged.denial };
+    if (masker === undefined) return { json, findings: judged.findings };
     // The record's rules contain the connection's own, so where they find nothing neither do these.
-    if (masker === undefined || redact(json) === json) return { json, findings: judged.findings };
+    if (redact(json) === json) return { json, findings: judged.findings, clean: true };
     const masked = masker.mask(json);
     return { json: masked.json, findings: [...judged.findings, ...masked.findings] };
   };

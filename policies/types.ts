@@ -104,6 +104,8 @@ export interface Verdict {
   readonly json: string;
   readonly findings: readonly Finding[];
   readonly denial?: Denial;
+  /** The record's own rules found nothing either: the text may be stored as it is. */
+  readonly clean?: boolean;
 }
 
 /** The one shape of every policy. Synchronous, and pure but for its compiled rules. */

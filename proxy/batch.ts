@@ -28,17 +28,23 @@ const ACCEPTED: Reply = { status: 202, mode: 'empty', headers: {}, outbound: [] 
 export async function* handleBatch({ frames }: Batch, given: BatchArrival): AsyncGenerator<Reply> {
   const { arrival, principal, gateway, handle } = given;
   checkRevision(arrival, principal, gateway);
-  const walks = frames.map((frame) => new Walk(frame, handle({ ...arrival, body: frame.bytes }, gateway), gateway));
+  const steps = new Steps();
+  const walks = frames.map((frame) => {
+    const replies = handle({ ...arrival, body: frame.bytes }, gateway);
+    return new Walk({ frame, replies, gateway, steps });
+  });
   try {
     // On the event stream of a 2024-11-05 client the POST itself is answered at once.
     let streaming = arrival.carrier !== undefined;
     if (streaming) yield { ...ACCEPTED, admitted: frames };
     for (const walk of walks) walk.pull();
-    for (let left = walks; ; left = left.filter((walk) => walk.awaited)) {
-      if (left.length === 0) break;
-      const { walk, reply } = await Promise.race(left.map(({ step }) => step));
+    let kept = 0;
+    while (walks.some((walk) => walk.awaited)) {
+      const { walk, reply } = await steps.next();
       if (reply === undefined) continue;
-      if (reply.mode === 'sse' || streaming) {
+      kept += sizeOf(reply);
+      // What would be more than one message may be is not kept for the array.
+      if (reply.mode === 'sse' || streaming || kept > gateway.messageSize) {
         const ready = streaming ? [] : walks.filter((each) => each.answer !== undefined);
         streaming = true;
         walk.take(reply);
@@ -61,7 +67,8 @@ export async function* handleBatch({ frames }: Batch, given: BatchArrival): Asyn
 function checkRevision(arrival: Arrival, principal: Principal, gateway: Gateway): void {
   const named = arrival.headers['mcp-protocol-version'];
   const connection = gateway.connections.get(arrival.connection);
-  if (connection === undefined) throw new GatewayError('connection_unknown');
+  const rules = gateway.settings().rulebook.connection(arrival.connection);
+  if (connection === undefined || rules?.visible(principal) !== true) throw new GatewayError('connection_unknown');
   const refused = new GatewayError('invalid_request', `only ${BATCHING} has batches`);
   if (named !== undefined && named !== BATCHING) throw refused;
   const session = findSession(arrival, principal, undefined, connection, gateway);
@@ -70,21 +77,55 @@ function checkRevision(arrival: Arrival, principal: Principal, gateway: Gateway)
   if (agreed !== BATCHING) throw refused;
 }
 
+const sizeOf = ({ outbound }: Reply): number =>
+  outbound.reduce((sum, out) => sum + ('frame' in out ? out.frame.bytes.length : 0), 0);
+
+interface Step {
+  readonly walk: Walk;
+  /** Undefined at the walk's end. */
+  readonly reply: Reply | undefined;
+}
+
+/** The steps of all walks in the order in which they were made; a race would remember each winner at every loser. */
+class Steps {
+  readonly #made: Step[] = [];
+  #wake: (() => void) | undefined;
+
+  add(step: Step): void {
+    this.#made.push(step);
+    this.#wake?.();
+  }
+
+  async next(): Promise<Step> {
+    while (this.#made.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+    return this.#made.shift()!;
+  }
+}
+
+interface WalkParts {
+  readonly frame: Frame;
+  readonly replies: AsyncGenerator<Reply>;
+  readonly gateway: Gateway;
+  readonly steps: Steps;
+}
+
 /** One element on its way through the pipeline, and the reply of it that was not passed on yet. */
 class Walk {
   readonly frame: Frame;
   readonly #replies: AsyncGenerator<Reply>;
   readonly #gateway: Gateway;
-  /** Its next reply, once it was asked for; undefined at its end. */
-  step: Promise<{ readonly walk: Walk; readonly reply: Reply | undefined }>;
+  readonly #steps: Steps;
+  /** Its next reply, once it was asked for. */
+  step: Promise<Step>;
   /** True while `step` is what the batch waits for. */
   awaited = true;
   answer: Reply | undefined;
 
-  constructor(frame: Frame, replies: AsyncGenerator<Reply>, gateway: Gateway) {
+  constructor({ frame, replies, gateway, steps }: WalkParts) {
     this.frame = frame;
     this.#replies = replies;
     this.#gateway = gateway;
+    this.#steps = steps;
     this.step = Promise.resolve({ walk: this, reply: undefined });
   }
 
@@ -92,9 +133,10 @@ class Walk {
     this.answer = undefined;
     this.awaited = true;
     this.step = this.#next();
+    void this.step.then((step) => this.#steps.add(step));
   }
 
-  async #next(): Promise<{ walk: Walk; reply: Reply | undefined }> {
+  async #next(): Promise<Step> {
     try {
       const next = await this.#replies.next();
       if (next.done === true) this.awaited = false;

@@ -116,10 +116,14 @@ export class Carrier {
     await this.#listening;
     const session = this.#session;
     if (session === undefined) return;
+    this.#session = undefined;
+    await this.#close(session);
+  }
+
+  async #close(session: WireSession): Promise<void> {
     session.flights.delete(FLIGHT);
     const credentials = { type: 'proven', principal: this.owner, address: 'gateway' } as const;
-    const replies = this.#ask('DELETE', credentials, new Abort());
-    this.#session = undefined;
+    const replies = this.#ask('DELETE', credentials, new Abort(), { session: session.id });
     try {
       for await (const reply of replies) void reply;
     } finally {
@@ -191,9 +195,12 @@ export class Carrier {
     const { sessions, now } = this.#parts;
     const session = id === undefined ? undefined : sessions.find(id, this.connection, this.owner, now());
     if (session === undefined) return;
-    const before = this.#session;
+    if (this.#session !== undefined) {
+      // Two were opened at once: the first is the carrier's, and the upstream must not keep the other for nobody.
+      void this.#close(session).catch(this.#parts.failed);
+      return;
+    }
     this.#session = session;
-    if (before !== undefined) sessions.close(before);
     const cancel = (): void => {
       if (this.#session !== session) return;
       this.#session = undefined;
@@ -229,7 +236,10 @@ export class Carrier {
   /** One GET stream to its end; false when the upstream has none. */
   async #read(cursor: Cursor): Promise<boolean> {
     let open = false;
-    for await (const reply of this.#ask('GET', this.#opening.credentials, this.#gone, cursor.lastId)) {
+    for await (const reply of this.#ask('GET', this.#opening.credentials, this.#gone, {
+      session: this.#session?.id,
+      lastId: cursor.lastId,
+    })) {
       open = reply.mode === 'sse';
       cursor.note(reply);
       if (open) await this.#put(reply);
@@ -238,10 +248,14 @@ export class Carrier {
   }
 
   /** A session operation of the client, which cannot ask for it itself. */
-  #ask(httpMethod: 'GET' | 'DELETE', credentials: Credentials, gone: Signal, lastId?: string): AsyncGenerator<Reply> {
+  #ask(
+    httpMethod: 'GET' | 'DELETE',
+    credentials: Credentials,
+    gone: Signal,
+    { session, lastId }: { readonly session: string | undefined; readonly lastId?: string | undefined },
+  ): AsyncGenerator<Reply> {
     const { route, connection, headers } = this.#opening;
     const { host, origin } = headers;
-    const session = this.#session?.id;
     const all: Record<string, string> = {
       accept: 'text/event-stream',
       ...(host === undefined ? {} : { host }),

@@ -60,7 +60,7 @@ export function createConnections(
 
 /** The upstream as clients of the other era meet it. */
 function facesOf(
-  { name }: ConnectionConfig,
+  { name, upstream: to }: ConnectionConfig,
   upstream: Upstream,
   config: Config,
   paramsOf: ParamsOf,
@@ -70,6 +70,7 @@ function facesOf(
     limits: FRAME_LIMITS,
     params: (tool: string, fresh: boolean) => paramsOf(name, tool, fresh),
     now: Date.now,
+    channel: !('url' in to) || to.transport === 'sse',
   };
   return { legacy: createLegacyFace(upstream, options), modern: createModernFace(upstream, options) };
 }

@@ -4,6 +4,8 @@ import { SseReader } from './wire/sse.ts';
 /** Before a stream that the upstream ended is asked for again, unless it said otherwise. */
 const AGAIN_MS = 1_000;
 const MOST_AGAIN_MS = 60_000;
+/** Whatever the upstream says: each time is a call on record. */
+const LEAST_AGAIN_MS = 100;
 
 /** Where in an upstream's stream its reader stands, and how long he waits before he asks for more. */
 export class Cursor {
@@ -16,7 +18,7 @@ export class Cursor {
       if ('frame' in out) this.#waitMs = AGAIN_MS;
       for (const { id, retry } of fieldsOf(out)) {
         if (id !== undefined) this.lastId = id;
-        if (retry !== undefined) this.#retryMs = Math.min(Number(retry), MOST_AGAIN_MS);
+        if (retry !== undefined) this.#retryMs = Math.max(LEAST_AGAIN_MS, Math.min(Number(retry), MOST_AGAIN_MS));
       }
     }
   }

@@ -58,6 +58,7 @@ export class Exchange {
   readonly #opening: Entry | undefined;
   readonly #abort = new Abort();
   #cancelled = false;
+  #clean: Frame | undefined;
 
   constructor(asked: Asked, decision: Decision, recording: Recording, gateway: Gateway) {
     this.asked = asked;
@@ -126,9 +127,15 @@ export class Exchange {
     return this.#closed;
   }
 
+  /** The message about to be recorded holds nothing that the record must not: it need not be read again. */
+  noteClean(frame: Frame): void {
+    this.#clean = frame;
+  }
+
   /** The form of a message that may be stored. */
   #body(frame: Frame | undefined): Buffer | undefined {
     if (frame === undefined) return undefined;
+    if (frame === this.#clean) return frame.bytes;
     const text = this.asked.rules.redact(this.asked.connection.scrub(frame.text));
     return text === frame.text ? frame.bytes : Buffer.from(text);
   }
@@ -175,15 +182,27 @@ export class Exchange {
     return this;
   }
 
-  /** A message that passes before the final answer, or an answer of the client. */
-  async message(frame: Frame, direction: 'to_client' | 'to_upstream'): Promise<void> {
-    this.bytesOut += frame.bytes.length;
-    const entry: Entry = { type: 'exchange.message', at: this.gateway.now(), id: this.id, direction };
+  /** Writes down messages that pass together before the final answer, each as `recordable` made it. */
+  async messages(bodies: readonly Buffer[], direction: 'to_client' | 'to_upstream'): Promise<void> {
+    if (bodies.length === 0) return;
+    const entry: Entry = {
+      type: 'exchange.message',
+      at: this.gateway.now(),
+      id: this.id,
+      direction,
+      ...(bodies.length === 1 ? {} : { parts: bodies.map(({ length }) => length) }),
+    };
     try {
-      await this.gateway.recorder.append(entry, this.#body(frame));
+      await this.gateway.recorder.append(entry, bodies.length === 1 ? bodies[0] : Buffer.concat(bodies));
     } catch (cause) {
       throw new GatewayError('record_lost', '', { cause });
     }
+  }
+
+  /** The form of a message that passes which may be stored. */
+  recordable(frame: Frame): Buffer {
+    this.bytesOut += frame.bytes.length;
+    return this.#body(frame)!;
   }
 
   async close(closing: Closing): Promise<void> {

@@ -57,6 +57,19 @@ export function identify(arrival: Arrival, principal: Principal, frame: Frame | 
   const connection = gateway.connections.get(arrival.connection);
   const rules = settings.rulebook.connection(arrival.connection);
   if (connection === undefined || rules === undefined) throw new GatewayError('connection_unknown');
+  try {
+    return understand({ arrival, principal, frame, settings, connection, rules }, gateway);
+  } catch (fault) {
+    // Whoever may not see the connection learns nothing of it, not by what is wrong with his message either.
+    if (rules.visible(principal)) throw fault;
+    throw new GatewayError('connection_unknown', '', { cause: fault });
+  }
+}
+
+type Given = Pick<Asked, 'arrival' | 'principal' | 'frame' | 'settings' | 'connection' | 'rules'>;
+
+function understand(given: Given, gateway: Gateway): Asked {
+  const { arrival, principal, frame, settings, connection, rules } = given;
   const { era, version } =
     frame === undefined
       ? ({ era: 'legacy', version: undefined } as const)

@@ -45,5 +45,5 @@ function shrunk(asked: Asked, gateway: Gateway, frame: Frame): Frame {
 export const seesResource = ({ rules, principal }: Asked, uri: string): boolean =>
   !rules.filters(principal) || rules.sees('resource', uri, principal);
 
-const ownsTask = ({ connection, principal }: Asked, gateway: Gateway, task: string): boolean =>
+export const ownsTask = ({ connection, principal }: Asked, gateway: Gateway, task: string): boolean =>
   gateway.tasks.owns(connection.name, task, principal, gateway.now());

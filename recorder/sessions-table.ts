@@ -98,11 +98,18 @@ function exchangeOf(row: ExchangeRow, messages: readonly MessageRow[]): Exchange
     ...(row.closing === null ? { findings: opened.decision.findings } : outcomeOf(row.closing)),
     ...(row.request === null ? {} : { request: row.request.toString() }),
     ...(row.response === null ? {} : { response: row.response.toString() }),
-    messages: messages.map(({ canonical, body }) => {
-      const { at, direction } = entryOf<'exchange.message'>(canonical);
-      return { at, direction, body: body?.toString() ?? '' };
+    messages: messages.flatMap(({ canonical, body }) => {
+      const { at, direction, parts } = entryOf<'exchange.message'>(canonical);
+      return partsOf(body, parts).map((part) => ({ at, direction, body: part }));
     }),
   };
+}
+
+/** Messages that came together lie in one body, one behind the other. */
+function partsOf(body: Buffer | null, parts: readonly number[] | undefined): readonly string[] {
+  if (body === null || parts === undefined) return [body?.toString() ?? ''];
+  let at = 0;
+  return parts.map((length) => body.toString('utf8', at, (at += length)));
 }
 
 function outcomeOf(closing: Buffer): Omit<Of<'exchange.closed'>, 'type' | 'at' | 'id'> & { closedAt: number } {

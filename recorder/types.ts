@@ -56,7 +56,14 @@ export type Entry =
       rulebook: string;
       review?: string;
     }
-  | { type: 'exchange.message'; at: number; id: string; direction: 'to_client' | 'to_upstream' }
+  | {
+      type: 'exchange.message';
+      at: number;
+      id: string;
+      direction: 'to_client' | 'to_upstream';
+      /** The body holds several messages, one behind the other, of so many bytes each: those that came together. */
+      parts?: readonly number[];
+    }
   | {
       type: 'exchange.closed';
       at: number;

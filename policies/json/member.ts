@@ -1,3 +1,5 @@
+import { decodeString } from './tree.ts';
+
 /**
  * Span of one member's value in the object that begins at `start`, without building a tree.
  * The text must be valid JSON and the key free of characters that JSON escapes; a key spelt with escapes is not found.
@@ -63,4 +65,29 @@ function valueEnd(text: string, at: number): number {
     i += 1;
   }
   return text.length;
+}
+
+export interface MemberSpan {
+  /** Decoded. */
+  readonly key: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The members of the object that begins at `start`, however their keys are spelt, without reading their values. */
+export function memberSpans(text: string, start: number): readonly MemberSpan[] {
+  const members: MemberSpan[] = [];
+  let at = skipSpace(text, start);
+  if (text.charCodeAt(at) !== 0x7b) return members;
+  at = skipSpace(text, at + 1);
+  while (text.charCodeAt(at) === 0x22) {
+    const keyEnd = stringEnd(text, at);
+    const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
+    const end = valueEnd(text, valueStart);
+    members.push({ key: decodeString(text, at, keyEnd), start: valueStart, end });
+    at = skipSpace(text, end);
+    if (text.charCodeAt(at) !== 0x2c) break;
+    at = skipSpace(text, at + 1);
+  }
+  return members;
 }

@@ -12,7 +12,8 @@ const MOST_UNHEARD = 100;
 
 /**
  * One channel to one peer that speaks JSON-RPC both ways, on behalf of one session. Answers go to their request, progress to the
- * request of its token, all else to the listening stream or the newest open request (duties P-01, S-08, G-10).
+ * request of its token, logs and questions to the newest open request, all else to the listening stream, each to the other if
+ * there is none (duties P-01, S-08, G-10).
  */
 export class Peer {
   readonly #post: Post;
@@ -131,7 +132,8 @@ export class Peer {
       const inbox = this.#progress.get(paramOf(frame, 'progressToken') ?? '');
       if (inbox !== undefined) return inbox;
     }
-    if (this.#listener !== undefined && frame.kind === 'notification') return this.#listener;
+    const log = frame.method === 'notifications/message';
+    if (this.#listener !== undefined && frame.kind === 'notification' && !log) return this.#listener;
     return [...this.#waiting.values()].at(-1) ?? this.#listener;
   }
 

@@ -3,13 +3,10 @@ import { clientOf, type Exchange } from '../exchange.ts';
 import type { WireSession } from '../forward/sessions.ts';
 import type { UpstreamAnswer } from '../forward/upstream.ts';
 import type { Asked } from '../identify.ts';
-import { resultOfType } from '../modern/result.ts';
+import { resultHead, resultOfType } from '../modern/result.ts';
 import type { Frame } from '../types.ts';
 import { notificationFrame } from '../wire/frame.ts';
 import { member } from '../wire/member.ts';
-
-// A key can also be spelt with escapes.
-const MAY_SAY_ERROR = ['"isError"', '"error"', '\\u'];
 
 const UNSUPPORTED_VERSION = -32022;
 
@@ -68,9 +65,10 @@ function refusesEra(frame: Frame, { frame: request, translated, principal }: Ask
   return request?.method === 'initialize' || member(error, 'code') === UNSUPPORTED_VERSION;
 }
 
-/** Did the call fail? An answer in which neither word can stand is not parsed to find out. */
+/** Did the call fail? A result is not parsed to find out. */
 function saysError(frame: Frame): boolean {
-  if (!MAY_SAY_ERROR.some((word) => frame.text.includes(word))) return false;
-  const result = member(frame.value, 'result');
-  return result === undefined || member(result, 'isError') === true;
+  const head = resultHead(frame);
+  if (head.size === 0) return member(frame.value, 'result') === undefined;
+  const flag = head.get('isError');
+  return flag !== undefined && frame.text.slice(flag.start, flag.end) === 'true';
 }

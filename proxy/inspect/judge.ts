@@ -28,6 +28,7 @@ export function judge(exchange: Exchange, frame: Frame): Frame {
   }
   exchange.findings.push(...(verdict.findings as Finding[]));
   if (verdict.denial !== undefined) throw blocked('output_blocked', verdict.denial);
+  if (verdict.clean === true) exchange.noteClean(governed);
   return verdict.json === governed.text ? governed : withText(governed, verdict.json);
 }
 
@@ -42,6 +43,13 @@ export function judgeFinal(exchange: Exchange, frame: Frame): Frame {
   const { method } = asked.call;
   if (method !== 'initialize' && method !== 'server/discover') return judged;
   return governCapabilities(judged, hiddenKinds(exchange));
+}
+
+/** An answer that a resumed stream brings: the session's own, but not known to which of its requests (duty S-10). */
+export function judgeReplayed(exchange: Exchange, frame: Frame): Frame {
+  const denial = judgeUrlElicitations(exchange, frame);
+  if (denial !== undefined) throw blocked('server_request_blocked', denial);
+  return judge(exchange, governTasks(exchange, frame));
 }
 
 /** What is asked of the client inside an answer or a task: each a request of the server (duties M-01 to M-03). */

@@ -1,12 +1,14 @@
+import { find, parseTree } from '../../policies/json/tree.ts';
 import type { Exchange } from '../exchange.ts';
 import { ListenGate } from '../modern/listen.ts';
+import { stringAt } from '../modern/result.ts';
 import { StreamGate } from '../modern/stream-gate.ts';
-import { seesResource } from '../outgoing.ts';
+import { taskIdOf } from '../modern/tasks.ts';
+import { ownsTask, seesResource } from '../outgoing.ts';
 import { offsetProgress } from '../progress.ts';
 import type { Frame } from '../types.ts';
-import { judge, judgeQuestions } from './judge.ts';
+import { judge, judgeQuestions, judgeReplayed } from './judge.ts';
 import { decline, expectAnswer, judgeRequest } from './questions.ts';
-import { governTasks } from './tasks.ts';
 
 /** Says what has no place on the stream of an exchange (duty E-05). */
 export interface Gate {
@@ -40,7 +42,7 @@ export function passing(
   // A GET stream brings answers only when it resumes the stream of a request (duty S-08).
   const resumes = asked.frame === undefined && asked.arrival.headers['last-event-id'] !== undefined;
   const stray = frame.kind === 'response' && !resumes;
-  if (stray || gate.fault(frame) !== undefined) {
+  if (stray || gate.fault(frame) !== undefined || isForeign(exchange, frame)) {
     exchange.findings.push({
       rule: 'protocol',
       policy: 'access',
@@ -62,8 +64,26 @@ export function passing(
     }
   }
   if (frame.method === 'notifications/tasks') judgeQuestions(exchange, frame);
-  const passed = offsetProgress(judge(exchange, governTasks(exchange, frame)), exchange.progressOffset);
+  const judged = frame.kind === 'response' ? judgeReplayed(exchange, frame) : judge(exchange, frame);
+  const passed = offsetProgress(judged, exchange.progressOffset);
   if (frame.kind === 'request') expectAnswer(exchange, frame);
   record(passed);
   return passed;
+}
+
+/** Does a notification tell of a resource that is hidden from its reader, or of somebody else's task? */
+function isForeign(exchange: Exchange, frame: Frame): boolean {
+  const { asked, gateway } = exchange;
+  switch (frame.kind === 'notification' ? frame.method : undefined) {
+    case 'notifications/resources/updated': {
+      const uri = stringAt(frame.text, find(parseTree(frame.text), 'params'), 'uri');
+      return uri === undefined ? asked.rules.filters(asked.principal) : !seesResource(asked, uri);
+    }
+    case 'notifications/tasks/status':
+      return !ownsTask(asked, gateway, taskIdOf(frame) ?? '');
+    case 'notifications/tasks':
+      return asked.era === 'legacy';
+    default:
+      return false;
+  }
 }

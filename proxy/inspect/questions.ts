@@ -1,15 +1,18 @@
-import type { Denial, Json } from '../../policies/types.ts';
+import type { Denial, Json, JsonObject } from '../../policies/types.ts';
 import { Abort } from '../abort.ts';
 import { ERRORS } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { paramsText, UNKNOWN_TOOL } from '../identify.ts';
+import { mayMean, resultHead } from '../modern/result.ts';
 import type { Frame } from '../types.ts';
-import { errorFrame, idKey } from '../wire/frame.ts';
+import { errorFrame, idKey, objectMember } from '../wire/frame.ts';
 import { member } from '../wire/member.ts';
+import { fold, PARAMS_NAMES } from '../wire/names.ts';
 
 /** What the server asks of the client (sampling, elicitation, roots) is a Call too: the reason why it must not be asked. */
 export function judgeQuestion(exchange: Exchange, method: string, params: Json, text: string): Denial | undefined {
   const { rules, principal, connection } = exchange.asked;
+  if (mimics(params)) return refused(exchange, method, LOOKALIKE);
   const decision = rules.decide(
     {
       connection: connection.name,
@@ -27,6 +30,15 @@ export function judgeQuestion(exchange: Exchange, method: string, params: Json, 
   if (decision.action === 'allow') return undefined;
   const denial =
     decision.action === 'deny' ? decision.denial : { ...NOBODY_APPROVES, rule: decision.requirements[0]!.rule };
+  return refused(exchange, method, denial);
+}
+
+/** What another reader would take for another question cannot be judged (see `Names`). */
+function mimics(params: Json): boolean {
+  return typeof params === 'object' && params !== null && Object.keys(params).some((key) => PARAMS_NAMES.mimics(key));
+}
+
+function refused(exchange: Exchange, method: string, denial: Denial): Denial {
   exchange.findings.push({
     rule: denial.rule,
     policy: 'access',
@@ -39,23 +51,38 @@ export function judgeQuestion(exchange: Exchange, method: string, params: Json, 
   return denial;
 }
 
-const URL_ELICITATION_REQUIRED = -32042;
+const LOOKALIKE = {
+  code: 'server_request_blocked',
+  rule: 'protocol',
+  reason: 'one of its members looks like another',
+  remedy: '',
+};
 const NOBODY_APPROVES = { code: 'server_request_blocked', reason: 'requests of a server cannot be held', remedy: '' };
 
 export const judgeRequest = (exchange: Exchange, frame: Frame): Denial | undefined =>
   judgeQuestion(exchange, frame.method!, member(frame.value, 'params') ?? {}, paramsText(frame));
 
-/** The links that an error of 2025-11-25 sends the person to are elicitations like any other; the first that must not be passed on. */
+/**
+ * The links that an error of 2025-11-25 (-32042) sends the person to are elicitations like any other; the first that must not be
+ * passed on. Goes by the list, not by the code: a number has many spellings, and a key has lookalikes.
+ */
 export function judgeUrlElicitations(exchange: Exchange, frame: Frame): Denial | undefined {
-  if (!frame.text.includes('32042')) return undefined;
-  const error = member(frame.value, 'error');
-  const list = member(error, 'code') === URL_ELICITATION_REQUIRED ? member(member(error, 'data'), 'elicitations') : [];
-  for (const each of Array.isArray(list) ? list : [list ?? null]) {
-    const denial = judgeQuestion(exchange, 'elicitation/create', each, JSON.stringify(each));
-    if (denial !== undefined) return denial;
+  if (frame.kind !== 'response' || resultHead(frame).size > 0) return undefined;
+  if (!mayMean(frame.text, ELICITATIONS)) return undefined;
+  for (const data of Object.values(objectMember(frame.value, 'error') ?? {})) {
+    if (typeof data !== 'object' || data === null) continue;
+    for (const [key, list] of Object.entries(data as JsonObject)) {
+      if (fold(key) !== 'elicitations') continue;
+      for (const each of Array.isArray(list) ? list : [list]) {
+        const denial = judgeQuestion(exchange, 'elicitation/create', each, JSON.stringify(each));
+        if (denial !== undefined) return denial;
+      }
+    }
   }
   return undefined;
 }
+
+const ELICITATIONS = /elicitation[s\u017f]/i;
 
 /** The client is asked: its answer is awaited, and the time of the call stands still meanwhile. */
 export function expectAnswer(exchange: Exchange, frame: Frame): void {

@@ -35,6 +35,7 @@ export async function* inspectStream(exchange: Exchange, answer: UpstreamAnswer)
   const reader = new StreamReader(exchange, answer);
   // A connection inspected whole passes nothing on before the answer is complete.
   let held: readonly Outbound[] = [];
+  let heldBytes = 0;
   try {
     for await (const events of answer.events!) {
       let outbound = await reader.read(events);
@@ -42,6 +43,9 @@ export async function* inspectStream(exchange: Exchange, answer: UpstreamAnswer)
         // A question of the server waits for its answer, so it cannot wait for the end.
         const questions = outbound.filter((out) => 'frame' in out && out.frame.kind === 'request');
         held = [...held, ...outbound.filter((out) => !questions.includes(out))];
+        heldBytes += outbound.reduce((sum, out) => sum + ('frame' in out ? out.frame.bytes : out.raw).length, 0);
+        if (heldBytes > exchange.gateway.messageSize && !reader.done)
+          throw new GatewayError('upstream_invalid', 'what came before the answer is larger than server.message_size');
         outbound = reader.done ? [...questions, ...held] : questions;
       }
       if (outbound.length === 0) continue;
@@ -127,6 +131,7 @@ class StreamReader {
   readonly #exchange: Exchange;
   readonly #answer: UpstreamAnswer;
   readonly #gate: Gate;
+  #unwritten: Buffer[] = [];
   /** True once the final answer was read. */
   done = false;
   resumable = false;
@@ -145,7 +150,11 @@ class StreamReader {
 
   /** What the gateway itself says on the stream. */
   async announce(frames: readonly Frame[]): Promise<Outbound[]> {
-    for (const frame of frames) await this.#exchange.message(frame, 'to_client');
+    const exchange = this.#exchange;
+    await exchange.messages(
+      frames.map((frame) => exchange.recordable(frame)),
+      'to_client',
+    );
     return frames.map((frame) => ({ frame }));
   }
 
@@ -154,34 +163,39 @@ class StreamReader {
     const exchange = this.#exchange;
     const { inspects } = exchange.asked.rules;
     const outbound: Outbound[] = [];
-    const recorded: Promise<void>[] = [];
-    const record = (frame: Frame): void => void recorded.push(exchange.message(frame, 'to_client'));
+    this.#unwritten = [];
     try {
       for (const event of events) {
         this.resumable ||= event.id !== undefined;
         if (event.data === undefined || event.data === '') outbound.push(bare(event, inspects));
         else {
-          const later = this.#messages(event, event.data, outbound, record);
+          const later = this.#messages(event, event.data, outbound);
           if (later !== undefined) await later;
         }
         if (this.done) break;
       }
-    } catch (fault) {
-      // What passed before it is on record too, as far as it can be.
-      await Promise.allSettled(recorded);
-      throw fault;
+    } finally {
+      // What passed before a fault is on record too.
+      await this.#write();
     }
-    await Promise.all(recorded);
     return outbound;
   }
 
-  #messages(event: SseEvent, data: string, outbound: Outbound[], record: (frame: Frame) => void): Promise<void> | void {
+  readonly #record = (frame: Frame): void => void this.#unwritten.push(this.#exchange.recordable(frame));
+
+  async #write(): Promise<void> {
+    const bodies = this.#unwritten;
+    this.#unwritten = [];
+    await this.#exchange.messages(bodies, 'to_client');
+  }
+
+  #messages(event: SseEvent, data: string, outbound: Outbound[]): Promise<void> | void {
     const frames = readFrames(this.#exchange, data, 200);
-    if (frames.length !== 1) return this.#batch(event, frames, outbound, record);
+    if (frames.length !== 1) return this.#batch(event, frames, outbound);
     const frame = frames[0]!;
     const delivered = isFinal(this.#exchange, frame)
       ? this.#final(frame)
-      : passing(this.#exchange, frame, this.#gate, record);
+      : passing(this.#exchange, frame, this.#gate, this.#record);
     const deliver = (passed: Frame | undefined): void => {
       const { inspects } = this.#exchange.asked.rules;
       if (passed !== undefined) outbound.push(toOutbound(passed, frame, event, inspects));
@@ -190,15 +204,12 @@ class StreamReader {
   }
 
   /** What came as a batch leaves message by message; the place in the stream is that of the last. */
-  async #batch(
-    event: SseEvent,
-    frames: readonly Frame[],
-    outbound: Outbound[],
-    record: (frame: Frame) => void,
-  ): Promise<void> {
+  async #batch(event: SseEvent, frames: readonly Frame[], outbound: Outbound[]): Promise<void> {
     for (const [index, frame] of frames.entries()) {
       const isFinalAnswer = isFinal(this.#exchange, frame);
-      const passed = await (isFinalAnswer ? this.#final(frame) : passing(this.#exchange, frame, this.#gate, record));
+      const passed = await (isFinalAnswer
+        ? this.#final(frame)
+        : passing(this.#exchange, frame, this.#gate, this.#record));
       const id = index === frames.length - 1 || this.done ? event.id : undefined;
       if (passed !== undefined) outbound.push({ frame: passed, ...(id === undefined ? {} : { event: { id } }) });
       if (this.done) break;
@@ -211,7 +222,10 @@ class StreamReader {
     if (fault !== undefined) throw new GatewayError('upstream_invalid', fault);
     // An error without an id would leave its client waiting: on a stream nothing else tells whose answer it is.
     const answer = answering(frame, exchange.asked.frame!.id!);
-    const final = await conclude(exchange, judgeFinal(exchange, answer), this.#answer);
+    const judged = judgeFinal(exchange, answer);
+    // What came before the answer stands before it on the record.
+    const written = this.#write();
+    const [final] = await Promise.all([conclude(exchange, judged, this.#answer), written]);
     this.headers = final.headers;
     this.done = true;
     return final.frame;

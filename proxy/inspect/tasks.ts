@@ -14,6 +14,6 @@ export function governTasks(exchange: Exchange, frame: Frame): Frame {
   if (!gateway.tasks.learn(frame, method, connection.name, principal, gateway.now())) {
     throw new GatewayError('upstream_invalid', 'a task of somebody else');
   }
-  if (call.method !== 'tasks/list') return frame;
+  if (call.method !== 'tasks/list' && call.method !== 'GET') return frame;
   return filterTaskList(frame, (id) => gateway.tasks.owns(connection.name, id, principal, gateway.now()));
 }

@@ -5,7 +5,13 @@ import type { Frame } from '../types.ts';
 import { objectMember } from '../wire/frame.ts';
 import { declaredCapabilities } from './envelope.ts';
 import { OWN_INPUTS } from './request-state.ts';
-import { REPEATABLE, mayHold, resultOfType, stringAt } from './result.ts';
+import { Names } from '../wire/names.ts';
+import { REPEATABLE, mayHold, mayMean, resultHead, resultOfType, stringAt } from './result.ts';
+
+const ASKING: Names = new Names(['resultType', 'inputRequests', 'requestState']);
+const ENTRY: Names = new Names(['method', 'params']);
+const INPUT_REQUESTS = /input[_-]?reque[s\u017f]t[s\u017f]/i;
+const LOOKALIKE = 'a key of an answer that asks for input looks like a reserved one';
 
 /** One question of an upstream to the client, inside an answer. */
 export interface InputRequest {
@@ -28,6 +34,7 @@ export function checkInputRequired(
   request: Frame,
   clientCapabilities: JsonObject | undefined = declaredCapabilities(request),
 ): string | undefined {
+  if (hasLookalike(frame)) return LOOKALIKE;
   const result = resultOfType(frame, 'input_required');
   if (result !== undefined) {
     if (!REPEATABLE.has(request.method as string)) return `${request.method} was answered with input_required`;
@@ -64,16 +71,29 @@ export function inputRequestsOf(frame: Frame): readonly InputRequest[] {
   });
 }
 
-/** A task's questions stand in results of type `complete` and in notifications (tasks extension). */
+/**
+ * A task's questions stand in results of type `complete` and in notifications (tasks extension). Whoever reads them may not care
+ * whether a task's id stands beside them.
+ */
 function askedIn(frame: Frame, inputRequired: ObjectNode | undefined): Node | undefined {
   if (inputRequired !== undefined) return find(inputRequired, 'inputRequests');
-  if (frame.kind === 'request' || !mayHold(frame.text, 'inputRequests')) return undefined;
-  const carrier = find(parseTree(frame.text), frame.kind === 'response' ? 'result' : 'params');
-  return stringAt(frame.text, carrier, 'taskId') === undefined ? undefined : find(carrier, 'inputRequests');
+  if (frame.kind === 'request') return undefined;
+  const holds =
+    frame.kind === 'response' ? resultHead(frame).has('inputRequests') : mayHold(frame.text, 'inputRequests');
+  if (!holds) return undefined;
+  return find(parseTree(frame.text), frame.kind === 'response' ? 'result' : 'params', 'inputRequests');
+}
+
+/** Would a reader that ignores case find questions where nobody else does? */
+function hasLookalike(frame: Frame): boolean {
+  if (frame.kind === 'response') return [...resultHead(frame).keys()].some((key) => ASKING.mimics(key));
+  if (frame.kind === 'request' || !mayMean(frame.text, INPUT_REQUESTS)) return false;
+  return Object.keys(objectMember(frame.value, 'params') ?? {}).some((key) => ASKING.mimics(key));
 }
 
 function faultOf(text: string, key: string, value: Node, capabilities: JsonObject): string | undefined {
   if (key.startsWith(OWN_INPUTS)) return 'an input request has a key that is reserved for the gateway';
+  if (value.type === 'object' && value.members.some((entry) => ENTRY.mimics(entry.key))) return LOOKALIKE;
   const params = find(value, 'params');
   if (params !== undefined && params.type !== 'object') return 'the params of an input request are not an object';
   switch (stringAt(text, value, 'method')) {

@@ -7,7 +7,7 @@ import { cutItems } from '../wire/cut.ts';
 import { objectMember, withText } from '../wire/frame.ts';
 import { member } from '../wire/member.ts';
 import { TASKS_EXTENSION, declaresTasks } from './envelope.ts';
-import { mayHold, resultOfType, stringAt } from './result.ts';
+import { resultHead, resultOfType, stringAt } from './result.ts';
 
 type Owner = Pick<Principal, 'issuer' | 'subject'>;
 
@@ -79,7 +79,9 @@ const same = (a: Owner, b: Owner): boolean => a.issuer === b.issuer && a.subject
 
 /** 2026-07-28: flat, by its type. 2025-11-25: under `task`. A polled task is flat in both. */
 function taskIn(frame: Frame, method: string): JsonObject | undefined {
-  if (frame.kind !== 'response' || !mayHold(frame.text, 'taskId')) return undefined;
+  const head = resultHead(frame);
+  // Most answers make no task, and are not read any further.
+  if (!head.has('taskId') && !head.has('task')) return undefined;
   const result = objectMember(frame.value, 'result');
   if (method === 'tasks/get') return result;
   if (method !== 'tools/call' || result === undefined) return undefined;

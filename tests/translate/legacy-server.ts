@@ -24,6 +24,8 @@ export interface LegacyServer {
   /** Resolves when a call of `wait` begins, and when one is cancelled. */
   readonly waiting: Promise<void>;
   readonly cancelled: Promise<void>;
+  /** Resolves with what asks the client something outside of any request, when a call of `later` has ended. */
+  readonly later: Promise<() => Promise<unknown>>;
   close(): Promise<void>;
 }
 
@@ -32,10 +34,11 @@ export interface Happenings {
   readonly subscribed: Set<string>;
   readonly waiting: () => void;
   readonly cancelled: () => void;
+  readonly later: (ask: () => Promise<unknown>) => void;
 }
 
 /** A server of the first SDK (up to 2025-11-25), which knows nothing of 2026-07-28. */
-export function buildLegacy({ subscribed, waiting, cancelled }: Happenings): McpServer {
+export function buildLegacy({ subscribed, waiting, cancelled, later }: Happenings): McpServer {
   const server = new McpServer(
     { name: 'legacy', version: '1' },
     { capabilities: { logging: {}, resources: { subscribe: true } }, instructions: 'old but good' },
@@ -82,6 +85,35 @@ export function buildLegacy({ subscribed, waiting, cancelled }: Happenings): Mcp
   server.registerTool('roots', {}, async (extra) =>
     text(await extra.sendRequest({ method: 'roots/list' }, ListRootsResultSchema)),
   );
+  // What follows asks outside of the request that it belongs to.
+  const aside = (message: string): Promise<unknown> =>
+    server.server.elicitInput({
+      message,
+      requestedSchema: { type: 'object', properties: { name: { type: 'string' } } },
+    });
+  server.registerTool('aside', { inputSchema: { message: z.string() } }, async ({ message }) =>
+    text([message, await aside(message)]),
+  );
+  server.registerTool('roots-aside', {}, async () => text(await server.server.listRoots()));
+  server.registerTool('later', {}, async () => {
+    later(() => aside('too late'));
+    return text('asked later');
+  });
+  // Asks, and does not wait with what it has to say until it is answered.
+  server.registerTool('flood', {}, async (extra) => {
+    const asked = extra.sendRequest({ method: 'roots/list' }, ListRootsResultSchema);
+    const { progressToken } = extra._meta ?? {};
+    const message = 'x'.repeat(50_000);
+    // All at once: before it reads anything more.
+    const told = Array.from({ length: 30 }, (_, progress) =>
+      extra.sendNotification({
+        method: 'notifications/progress',
+        params: { progressToken: progressToken!, progress, message },
+      }),
+    );
+    await Promise.all(told);
+    return text(await asked);
+  });
   server.registerTool('wait', {}, async (extra) => {
     waiting();
     const { progressToken } = extra._meta ?? {};
@@ -114,21 +146,31 @@ export function buildLegacy({ subscribed, waiting, cancelled }: Happenings): Mcp
   return server;
 }
 
-/** It over stateful Streamable HTTP on `/mcp`, and over HTTP+SSE (2024-11-05) on `/sse`. */
-export async function startLegacyServer(): Promise<LegacyServer> {
+/**
+ * It over stateful Streamable HTTP on `/mcp`, and over HTTP+SSE (2024-11-05) on `/sse`. With `enableJsonResponse` calls have no
+ * streams of their own.
+ */
+export async function startLegacyServer(enableJsonResponse = false): Promise<LegacyServer> {
   const sessions = new Map<string, McpServer>();
   const transports = new Map<string, StreamableHTTPServerTransport>();
   const streams = new Map<string, SSEServerTransport>();
   const subscribed = new Set<string>();
   const waiting = Promise.withResolvers<void>();
   const cancelled = Promise.withResolvers<void>();
+  const later = Promise.withResolvers<() => Promise<unknown>>();
   const build = (): McpServer =>
-    buildLegacy({ subscribed, waiting: () => waiting.resolve(), cancelled: () => cancelled.resolve() });
+    buildLegacy({
+      subscribed,
+      waiting: () => waiting.resolve(),
+      cancelled: () => cancelled.resolve(),
+      later: (ask) => later.resolve(ask),
+    });
 
   const opened = async (): Promise<StreamableHTTPServerTransport> => {
     const server = build();
     const transport: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
+      enableJsonResponse,
       onsessioninitialized: (id) => {
         sessions.set(id, server);
         transports.set(id, transport);
@@ -174,6 +216,7 @@ export async function startLegacyServer(): Promise<LegacyServer> {
     subscribed,
     waiting: waiting.promise,
     cancelled: cancelled.promise,
+    later: later.promise,
     forget() {
       transports.clear();
       sessions.clear();

@@ -2,10 +2,15 @@ import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import t, { type Test } from 'tap';
 import { callTool, modern, startGateway } from '../gateway.ts';
+import { PROGRAMS, startEverything } from '../interop/servers.ts';
 import { at } from './modern-drive.ts';
 import { startLegacyServer } from './legacy-server.ts';
 
-const server = await startLegacyServer();
+const [server, whole, everything] = await Promise.all([
+  startLegacyServer(),
+  startLegacyServer(true),
+  startEverything(t),
+]);
 const gateway = await startGateway(t, {
   connections: [
     { name: 'default', upstream: { url: server.url }, access: { groups: ['eng'] }, era: 'translate' },
@@ -21,11 +26,19 @@ const gateway = await startGateway(t, {
       access: { groups: ['eng'] },
       era: 'translate',
     },
+    { name: 'whole', upstream: { url: whole.url }, access: { groups: ['eng'] }, era: 'translate' },
+    { name: 'everything', upstream: { url: everything }, access: { groups: ['eng'] }, era: 'translate' },
+    {
+      name: 'everything-stdio',
+      upstream: { command: [process.execPath, PROGRAMS.everything, 'stdio'] },
+      access: { groups: ['eng'] },
+      era: 'translate',
+    },
     { name: 'auto', upstream: { url: server.url }, access: { groups: ['eng'] } },
   ],
   datamasking_rules: [{ name: 'pii', supported_entity_types: [{ name: 'CONTACT', entity_types: ['EMAIL_ADDRESS'] }] }],
 });
-t.teardown(() => server.close());
+t.teardown(() => Promise.all([server.close(), whole.close()]));
 const mcp = `${gateway.url}/mcp`;
 
 interface Session {
@@ -226,6 +239,88 @@ for (const connection of ['stdio', 'sse']) {
       const begun = (): void => stop.abort('enough');
       await t.rejects(client.callTool({ name: 'wait' }, { signal: stop.signal, onprogress: begun }));
       t.match(json(await client.callTool({ name: 'echo', arguments: { text: 'still there' } })), 'still there');
+    },
+  );
+}
+
+const CAPABLE = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: {}, roots: {} } };
+
+for (const connection of ['default', 'whole', 'stdio', 'sse']) {
+  t.test(
+    `over ${connection}: what a server asks outside of its requests is asked by the call in flight [M-01] [S-08]`,
+    async (t) => {
+      const { client, asked } = await connect(t, `aside-${connection}`, connection);
+      t.match(json(await client.callTool({ name: 'aside', arguments: { message: 'me?' } })), /me\?.*accept.*Ada/);
+      t.match(json(await client.callTool({ name: 'roots-aside' })), /srv\/ada/);
+      t.match(asked, [{ message: 'me?' }]);
+      const token = await gateway.person(`aside-rootless-${connection}`, ['eng']);
+      const formsOnly = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: {} } };
+      const refused = await callTool(`${mcp}/${connection}`, token, 'roots-aside', {}, formsOnly);
+      t.match(refused.text, /-32601/, 'what the client does not serve is refused at once [M-03]');
+    },
+  );
+
+  t.test(`over ${connection}: two people at once are each asked their own questions only [G-10]`, async (t) => {
+    const people = await Promise.all(['left', 'right'].map((who) => connect(t, `${who}-${connection}`, connection)));
+    await Promise.all(
+      people.flatMap(({ client }, who) =>
+        Array.from({ length: 5 }, async (_, n) => {
+          const message = `question ${n} of ${who}`;
+          t.match(json(await client.callTool({ name: 'aside', arguments: { message } })), `${message}`);
+        }),
+      ),
+    );
+    for (const [who, { asked }] of people.entries())
+      t.same(
+        asked.map(({ message }) => message).sort(),
+        Array.from({ length: 5 }, (_, n) => `question ${n} of ${who}`),
+      );
+  });
+}
+
+t.test('a question when no call is in flight is refused, so that the server goes on [S-08]', async (t) => {
+  const token = await gateway.person('idle', ['eng']);
+  t.match((await callTool(mcp, token, 'later', {}, CAPABLE)).text, 'asked later');
+  const ask = await server.later;
+  await t.rejects(ask(), { code: -32601 });
+});
+
+for (const connection of ['stdio', 'sse']) {
+  t.test(`over ${connection}: logs come to their call although the session's stream is open too [E-05]`, async (t) => {
+    const token = await gateway.person(`logger-${connection}`, ['eng']);
+    const meta = { ...CAPABLE, 'io.modelcontextprotocol/logLevel': 'error' };
+    const answer = await callTool(`${mcp}/${connection}`, token, 'log', {}, meta);
+    t.same(
+      answer.events.map(({ params }) => at(params, 'level')),
+      ['error', undefined],
+    );
+  });
+
+  t.test(`over ${connection}: a call whose client is away fails alone when too much waits for it`, async (t) => {
+    const url = `${mcp}/${connection}`;
+    const token = await gateway.person(`flooded-${connection}`, ['eng']);
+    const asked = await callTool(url, token, 'flood', {}, { ...CAPABLE, progressToken: 'p' });
+    t.equal(at(asked.json, 'result', 'resultType'), 'input_required');
+    t.match((await callTool(url, token, 'echo', { text: 'still there' }, CAPABLE)).text, 'still there');
+    const requestState = at(asked.json, 'result', 'requestState') as string;
+    const inputResponses = { 'input-1': { roots: [] } };
+    const retry = { name: 'flood', arguments: {}, requestState, inputResponses };
+    const lost = await modern(url, token, 'tools/call', retry, { ...CAPABLE, progressToken: 'p' });
+    t.match(lost.text.slice(0, 1_000), /upstream_lost/);
+    t.match((await callTool(url, token, 'echo', { text: 'and now' }, CAPABLE)).text, 'and now');
+  });
+}
+
+for (const connection of ['everything', 'everything-stdio']) {
+  t.test(
+    `the reference server asks in every way, over ${connection === 'everything' ? 'Streamable HTTP' : 'stdio'}`,
+    async (t) => {
+      const { client, asked } = await connect(t, connection, connection);
+      t.match(json(await client.callTool({ name: 'get-roots-list' })), /srv\/ada/);
+      const args = { prompt: 'say hi', maxTokens: 5 };
+      t.match(json(await client.callTool({ name: 'trigger-sampling-request', arguments: args })), /hi <EMAIL_ADDRESS>/);
+      t.match(json(await client.callTool({ name: 'trigger-elicitation-request' })), /Ada/);
+      t.equal(asked.length, 2);
     },
   );
 }

@@ -23,3 +23,9 @@ export function eventsOf(frames: readonly Frame[]): readonly SseEvent[] {
   if (frames.length === 0) return KEEP_ALIVE;
   return frames.map((frame) => ({ raw: encodeEvent(frame, {}), data: frame.text }));
 }
+
+/** An HTTP error speaks by its status when its body is no JSON-RPC message, or it is about the gateway's own access. */
+export function speaksByStatus({ status, mode, body }: UpstreamAnswer): boolean {
+  const refused = status === 401 || status === 403 || (status >= 300 && status < 400);
+  return mode === 'empty' || refused || (status >= 400 && body?.includes('"jsonrpc"') !== true);
+}

@@ -5,7 +5,7 @@ import type { Frame } from '../../types.ts';
 import { objectMember, withText, type FrameLimits } from '../../wire/frame.ts';
 import type { SseEvent } from '../../wire/sse.ts';
 import { UpstreamFault, type Outgoing, type UpstreamAnswer } from '../upstream.ts';
-import { eventsOf, jsonAnswer } from './modern-answer.ts';
+import { eventsOf, jsonAnswer, speaksByStatus } from './modern-answer.ts';
 import type { Askable } from './modern-in-flight.ts';
 import { Incoming } from './modern-incoming.ts';
 import { refusalOf } from './modern-inputs.ts';
@@ -14,11 +14,13 @@ import { legacyFrame, type ModernRequest } from './modern-request.ts';
 import { INTERNAL, modernAnswer, URL_ELICITATION } from './modern-result.ts';
 import { patient } from './modern-pool.ts';
 import type { FaceSession } from './modern-session.ts';
-import { framesOf, pause } from './modern-stream.ts';
+import { framesOf, soon } from './modern-stream.ts';
 
 export interface CallOptions {
   readonly session: FaceSession;
   readonly limits: FrameLimits;
+  /** The transport does not tell whose a question is. */
+  readonly channel: boolean;
   /** Makes the answer that asks the client for these; the call waits from then on. */
   readonly suspend: (call: Call, questions: readonly Frame[]) => Frame;
   /** What to make of an error -32042. */
@@ -31,11 +33,12 @@ export interface CallOptions {
   readonly over: () => void;
 }
 
+/** The client of a call that takes longer learns that it runs, and is kept warm (duty H-10). */
 const SOON_MS = 1_000;
 /** Most questions of one round. */
 const MOST_QUESTIONS = 32;
 const TOO_MANY = { code: INTERNAL, message: 'too many questions at once' };
-const ANSWERED = { code: INTERNAL, message: 'the call is over already' };
+const ANSWERED = { code: INTERNAL, message: 'the call has its answer already' };
 
 interface Batch {
   readonly out: readonly Frame[];
@@ -51,10 +54,15 @@ export class Call implements Askable {
   readonly #abort = new Abort();
   #request: ModernRequest;
   #signal: Signal;
-  readonly #incoming = new Incoming(() => this.giveUp());
-  /** Questions from elsewhere that have no answer yet: the end of this call would not tell their asker. */
+  readonly #incoming = new Incoming({
+    onOverflow: () => this.giveUp(),
+    // A channel guesses: it may be meant for a call whose client waits, which this one's would keep waiting.
+    elsewhere: (question) => this.#options.channel && this.session.calls.put(question),
+  });
+  /** Questions from elsewhere that have no answer yet. */
   readonly #adopted = new Set<Frame>();
-  #suspended = false;
+  /** Its client is away, and knows what is asked. */
+  suspended = false;
   #mode: UpstreamAnswer['mode'] = 'empty';
   #over = false;
   /** How many questions it has asked the client: their keys are never used again. */
@@ -72,10 +80,6 @@ export class Call implements Askable {
     return this.#options.session;
   }
 
-  get suspended(): boolean {
-    return this.#suspended;
-  }
-
   /** The request that waits for the answer now: the first one, or the last retry. */
   get request(): ModernRequest {
     return this.#request;
@@ -83,7 +87,7 @@ export class Call implements Askable {
 
   /** Sends the request; resolves with the answer as the client reads it, or with nothing: the session is lost, and nothing ran. */
   async begin(outgoing: Outgoing): Promise<UpstreamAnswer | undefined> {
-    const { session } = this.#options;
+    const { session } = this;
     const { level } = this.#request;
     if (outgoing.signal.aborted) throw this.#end(new UpstreamFault('given up by the gateway', false));
     let sent = false;
@@ -117,7 +121,7 @@ export class Call implements Askable {
   async goOn(request: ModernRequest, outgoing: Outgoing, answers: readonly Frame[]): Promise<UpstreamAnswer> {
     this.#request = request;
     this.#signal = outgoing.signal;
-    this.#suspended = false;
+    this.suspended = false;
     for (const question of this.#adopted)
       if (answers.some(({ id }) => id === question.id)) this.#adopted.delete(question);
     if (this.#over) throw new UpstreamFault('the call has ended meanwhile', true);
@@ -135,14 +139,18 @@ export class Call implements Askable {
     return this.#answer();
   }
 
-  /** A question that did not come on the call's own stream, or the withdrawal of one: as if it had. */
-  put(frame: Frame): boolean {
+  /** A question that did not come on the call's own stream: as if it had. */
+  put(question: Frame): boolean {
     if (this.#over) return false;
-    if (frame.kind === 'notification') return this.#adopted.size > 0 && this.#incoming.put(frame);
-    this.#adopted.add(frame);
-    const taken = this.#incoming.put(frame);
-    if (!taken) this.#adopted.delete(frame);
-    return taken && !this.#over;
+    this.#adopted.add(question);
+    const taken = this.#incoming.put(question);
+    if (!taken) this.#adopted.delete(question);
+    return taken;
+  }
+
+  withdraw(id: string): void {
+    this.#incoming.withdraw(id);
+    for (const question of this.#adopted) if (question.id === id) this.#adopted.delete(question);
   }
 
   /** Stops waiting for the server, which is told so. */
@@ -160,7 +168,8 @@ export class Call implements Askable {
     this.session.logs.release(this.#id);
     this.session.calls.delete(this);
     this.#incoming.close();
-    for (const question of this.#adopted) void this.session.decline(question, this.session.ended, ANSWERED);
+    // It did not wait for them; another call may.
+    for (const question of this.#adopted) void this.session.question(question, this.session.ended);
     this.#adopted.clear();
     this.#options.over();
     return last;
@@ -187,8 +196,8 @@ export class Call implements Askable {
     // What a stream begins with tells its status, if it comes soon; one event without a message, of a stream that can be resumed,
     // may come before.
     let first = this.#pull();
-    let batch = await soon(first);
-    if (batch?.out.length === 0 && !batch.done) batch = await soon((first = this.#pull()));
+    let batch = await soon(first, SOON_MS);
+    if (batch?.out.length === 0 && !batch.done) batch = await soon((first = this.#pull()), SOON_MS);
     if (batch?.done === true && batch.out.length === 1 && (this.#mode === 'json' || batch.status !== 200))
       return jsonAnswer(batch.out[0]!, batch.status);
     const events = Object.assign(this.#events(first), { ready: batch !== undefined });
@@ -242,7 +251,7 @@ export class Call implements Askable {
         // The server may keep its stream open behind the answer.
         this.#incoming.close();
         // It did not wait for what it asked.
-        for (const question of questions) await this.#decline(question, ANSWERED);
+        for (const question of questions) if (!this.#adopted.has(question)) void this.#decline(question, ANSWERED);
         this.#end(undefined);
         return { out, done: true, status };
       }
@@ -250,7 +259,7 @@ export class Call implements Askable {
     if (questions.length === 0) return { out, done: false, status: 200 };
     this.#signal.off(this.#giveUp);
     out.push(this.#options.suspend(this, questions));
-    this.#suspended = true;
+    this.suspended = true;
     this.#incoming.readAhead(true);
     return { out, done: true, status: 200 };
   }
@@ -287,23 +296,5 @@ export class Call implements Askable {
   async #decline(question: Frame, refusal?: { code: number; message: string }): Promise<void> {
     this.#adopted.delete(question);
     await this.session.decline(question, this.#abort, refusal);
-  }
-}
-
-/** An HTTP error speaks by its status when its body is no JSON-RPC message, or it is about the gateway's own access. */
-function speaksByStatus({ status, mode, body }: UpstreamAnswer): boolean {
-  const refused = status === 401 || status === 403 || (status >= 300 && status < 400);
-  return mode === 'empty' || refused || (status >= 400 && body?.includes('"jsonrpc"') !== true);
-}
-
-/** What comes within a second. The client of a call that takes longer learns that it runs, and is kept warm (duty H-10). */
-async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
-  const patience = new Abort();
-  try {
-    return await Promise.race([promise, pause(SOON_MS, patience).then(() => undefined)]);
-  } finally {
-    patience.abort();
-    // It is awaited again by whoever reads the stream.
-    promise.catch(() => undefined);
   }
 }

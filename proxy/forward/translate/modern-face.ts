@@ -80,6 +80,7 @@ export function createModernFace(inner: Upstream, options: FaceOptions): Upstrea
       return new Call(request, outgoing, {
         session,
         limits,
+        channel: options.channel === true,
         over,
         suspend: (waiting, questions) => rounds.suspend(waiting, questions, owner),
         openUrls: (error, asked) => rounds.openUrls(error, asked, owner),

@@ -1,11 +1,14 @@
 import type { Frame } from '../../types.ts';
+import { objectMember } from '../../wire/frame.ts';
 
 /** A call that may put questions of its server to its client. */
 export interface Askable {
   /** Its client is not there now, and will learn of it only when it comes back. */
   readonly suspended: boolean;
-  /** Takes a question that did not come on its own stream, or the news that one was withdrawn; false when it cannot. */
-  put(frame: Frame): boolean;
+  /** Takes a question that did not come on its own stream; false when it cannot. */
+  put(question: Frame): boolean;
+  /** The question with this id need not be asked any more. */
+  withdraw(id: string): void;
 }
 
 /** The calls of one session, so of one principal, that may ask their client: nothing put here reaches anybody else's call. */
@@ -30,6 +33,7 @@ export class CallsInFlight {
 
   /** The server withdraws a question: whichever call has it and did not ask it yet need not. */
   withdraw(cancelled: Frame): void {
-    for (const call of this.#calls) call.put(cancelled);
+    const id = JSON.stringify(objectMember(cancelled.value, 'params')?.['requestId']);
+    for (const call of this.#calls) call.withdraw(id);
   }
 }

@@ -5,6 +5,13 @@ import { UpstreamFault } from '../upstream.ts';
 const MOST_AHEAD = 1_048_576;
 const MOST_QUESTIONS = 32;
 
+export interface IncomingOptions {
+  /** Too much waits for a client that is away. */
+  readonly onOverflow: () => void;
+  /** Whether another call takes a question that came on the stream of this one while its client is away. */
+  readonly elsewhere: (question: Frame) => boolean;
+}
+
 type Source = AsyncIterator<readonly Frame[]>;
 
 /**
@@ -12,7 +19,7 @@ type Source = AsyncIterator<readonly Frame[]>;
  * is away it is read ahead, so that a transport that many calls share does not stand still for one of them.
  */
 export class Incoming {
-  readonly #onOverflow: () => void;
+  readonly #options: IncomingOptions;
   #source: Source | undefined;
   #reading = false;
   #ahead = false;
@@ -24,10 +31,10 @@ export class Incoming {
   #over: { readonly fault: unknown } | undefined;
   #wake: (() => void) | undefined;
   #onWanted: (() => void) | undefined;
+  #onPut: (() => void) | undefined;
 
-  /** `onOverflow` is called when too much waits for a client that is away. */
-  constructor(onOverflow: () => void) {
-    this.#onOverflow = onOverflow;
+  constructor(options: IncomingOptions) {
+    this.#options = options;
   }
 
   /** The call's own stream. */
@@ -58,14 +65,22 @@ export class Incoming {
     if (this.#over !== undefined || this.#answered) return false;
     if (this.#heard.filter(({ kind }) => kind === 'request').length >= MOST_QUESTIONS) return false;
     this.#take([frame]);
+    this.#onPut?.();
     return true;
+  }
+
+  /** The request with this id, if it is here, is not wanted any more. */
+  withdraw(id: string): void {
+    this.#heard = this.#heard.filter((frame) => frame.kind !== 'request' || frame.id !== id);
   }
 
   /** What the promise brings, or nothing when something is put in before that. */
   unlessPut<T>(promise: Promise<T>): Promise<T | undefined> {
+    // Whoever reads on awaits it later, if at all.
+    promise.catch(() => undefined);
     if (this.#heard.length > 0) return Promise.resolve(undefined);
     const put = new Promise<undefined>((resolve) => {
-      this.#wake = () => resolve(undefined);
+      this.#onPut = () => resolve(undefined);
     });
     return Promise.race([promise, put]);
   }
@@ -104,10 +119,14 @@ export class Incoming {
       ({ done, value }) => {
         this.#reading = false;
         if (done === true) this.#finish(new UpstreamFault('the stream ended without an answer', true));
-        else this.#take(value);
+        else this.#take(this.#ahead ? value.filter((frame) => !this.#passed(frame)) : value);
       },
       (fault: unknown) => this.#finish(fault),
     );
+  }
+
+  #passed(frame: Frame): boolean {
+    return frame.kind === 'request' && this.#options.elsewhere(frame);
   }
 
   #take(frames: readonly Frame[]): void {
@@ -119,7 +138,7 @@ export class Incoming {
       // The answer is bounded like any message, and the last.
       else this.#bytes += bytes.length;
     }
-    if (this.#ahead && this.#bytes > MOST_AHEAD) return this.#onOverflow();
+    if (this.#ahead && this.#bytes > MOST_AHEAD) return this.#options.onOverflow();
     if (this.#ahead) this.#read();
     this.#wake?.();
   }

@@ -56,7 +56,7 @@ export class ServerStream {
     const end = (): void => patience.abort();
     stop.on(end);
     this.#onBegun = end;
-    this.#begun = pause(PATIENCE_MS, patience);
+    this.#begun = pause(PATIENCE_MS, patience).finally(() => stop.off(end));
   }
 
   async #follow(stop: Abort): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Signal } from '../../abort.ts';
+import { Abort, type Signal } from '../../abort.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Frame } from '../../types.ts';
 import { decodeFrame, type FrameLimits } from '../../wire/frame.ts';
@@ -70,4 +70,16 @@ export function pause(ms: number, signal: Signal): Promise<void> {
     const timer = setTimeout(done, ms);
     signal.on(done);
   });
+}
+
+/** What comes within this time. */
+export async function soon<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  const patience = new Abort();
+  try {
+    return await Promise.race([promise, pause(ms, patience).then(() => undefined)]);
+  } finally {
+    patience.abort();
+    // It is awaited again by whoever reads the stream.
+    promise.catch(() => undefined);
+  }
 }

@@ -9,4 +9,6 @@ export interface FaceOptions {
   /** The mirrored parameters of a tool; `fresh` asks the upstream again. */
   readonly params: (tool: string, fresh: boolean) => Promise<readonly ParamHeader[]>;
   readonly now: () => number;
+  /** The upstream is one channel for all calls of a session, which does not tell whose a question is. */
+  readonly channel?: boolean;
 }
