@@ -27,7 +27,8 @@ const FREE_MEMBERS = new Set([
 ]);
 
 const ENVELOPE = new Set(['jsonrpc', 'method', 'id']);
-const OPAQUE = new Set(['protocolVersion', 'nextCursor', 'requestState', 'progressToken', 'requestId']);
+// Not requestState: where it counts it never comes here, since it leaves sealed.
+const OPAQUE = new Set(['protocolVersion', 'nextCursor', 'progressToken', 'requestId']);
 
 // Words that the protocol itself writes: they tell nothing, and a client could not read the message without them.
 const MEMBERS = new Set(

@@ -48,6 +48,8 @@ export class Peer {
       this.#waiting.delete(key);
       if (token !== undefined) this.#progress.delete(token);
       const told = this.#cancelled.delete(key);
+      // Nobody will read what it still holds.
+      if (!answered) this.#caughtUp(inbox);
       // Nobody waits for it any more: the peer may stop. Of initialize that cannot be said.
       if (answered || told || !taken || this.#fault !== undefined || frame.method === 'initialize') return;
       this.#say(cancellation(frame.id!));

@@ -379,7 +379,7 @@ const MASKED: readonly (readonly [string, string, string])[] = [
   [
     'what clients send back',
     '{"nextCursor":"a@b.com","requestState":"a@b.com","protocolVersion":"a@b.com"}',
-    '{"nextCursor":"a@b.com","requestState":"a@b.com","protocolVersion":"a@b.com"}',
+    '{"nextCursor":"a@b.com","requestState":"<EMAIL_ADDRESS>","protocolVersion":"a@b.com"}',
   ],
 ];
 

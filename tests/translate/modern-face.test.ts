@@ -986,3 +986,154 @@ t.test('a suspended call whose server died says that it may have run [H-12]', as
   const fault = await ask(face, 'tools/call', retry, { capabilities: RICH }).catch((it: unknown) => it);
   t.ok(fault instanceof UpstreamFault && fault.sent);
 });
+
+/** A server whose tool `aside` asks on the session's GET stream, in the name that it was called with, and answers without a stream. */
+function besides(upstream: () => Fixture): Handlers {
+  return {
+    tools: {
+      aside: async (request) => {
+        const { text } = request.params['arguments'] as { text: string };
+        const answer = await upstream().streams.at(-1)!.ask('roots/list', { text }, text);
+        return { result: { content: [{ type: 'text', text: JSON.stringify(answer.json) }] } };
+      },
+    },
+  };
+}
+
+const retryOf = (name: string, args: JsonObject, first: JsonObject): JsonObject => ({
+  name,
+  arguments: args,
+  requestState: stateOf(first),
+  inputResponses: { 'input-1': { roots: [{ uri: 'file:///a' }] } },
+});
+
+t.test(
+  'a question on the session’s stream suspends the call in flight, though it said nothing yet [M-01] [S-08]',
+  async (t) => {
+    const setup = await setUp(
+      t,
+      besides(() => setup.upstream),
+    );
+    const { face, upstream } = setup;
+    const first = await call(face, 'aside', { text: 'one' }, { capabilities: RICH });
+    t.match(first.final, {
+      id: 1,
+      result: { resultType: 'input_required', inputRequests: { 'input-1': { method: 'roots/list' } } },
+    });
+    const told = await ask(face, 'tools/call', retryOf('aside', { text: 'one' }, first.final), {
+      id: '2',
+      capabilities: RICH,
+    });
+    t.match(told.final, { id: 2, result: { resultType: 'complete' } });
+    t.match(told.texts.at(-1), /file:\/\/\/a/);
+    const get = upstream.streams[0]!;
+    get.cut();
+    await get.closed;
+    await upstream.arrival('GET', 2);
+    const again = await call(face, 'aside', { text: 'two' }, { capabilities: RICH });
+    t.match(again.final, { result: { resultType: 'input_required' } }, 'a broken stream is opened again');
+    t.same(
+      [upstream.received('initialize').length, upstream.received('GET').length],
+      [1, 2],
+      'one stream for one session',
+    );
+  },
+);
+
+t.test('whoever gives a suspended call up, or withdraws its question, leaves nobody waiting [M-01]', async (t) => {
+  const asked = Promise.withResolvers<JsonObject>();
+  const setup = await setUp(t, {
+    tools: {
+      ...besides(() => setup.upstream).tools,
+      never: async (request) => {
+        asked.resolve((await setup.upstream.streams.at(-1)!.ask('roots/list')).json as JsonObject);
+        await request.gone;
+      },
+    },
+  });
+  const { face, upstream, clock } = setup;
+  const first = await call(face, 'never', {}, { capabilities: RICH });
+  t.match(first.final, { result: { resultType: 'input_required' } });
+  clock.now += 11 * 60_000;
+  await ask(face, 'tools/list', {}, { capabilities: RICH });
+  t.match(await asked.promise, { error: { code: -32601 } }, 'its client never came back');
+  await upstream.arrival('notifications/cancelled');
+
+  const second = await call(face, 'aside', { text: 'kept' }, { capabilities: RICH });
+  const get = upstream.streams.at(-1)!;
+  await get.send({ jsonrpc: '2.0', id: 'more', method: 'roots/list' });
+  await get.notify('notifications/cancelled', { requestId: 'more' });
+  t.match((await get.ask('ping')).json, { result: {} }, 'it has been read');
+  const told = await ask(face, 'tools/call', retryOf('aside', { text: 'kept' }, second.final), { capabilities: RICH });
+  t.match(told.final, { result: { resultType: 'complete' } }, 'what was withdrawn is not asked');
+});
+
+t.test('of several calls the newest whose client waits is asked', async (t) => {
+  const begun = Promise.withResolvers<void>();
+  const setup = await setUp(t, {
+    tools: {
+      ...besides(() => setup.upstream).tools,
+      newest: async (request) => {
+        const open = request.stream();
+        begun.resolve();
+        await setup.upstream.arrival(({ method }) => method === 'release');
+        await open.send(request.envelope({ result: { content: [] } }));
+        open.end();
+      },
+    },
+    on: { release: () => ({ result: {} }) },
+  });
+  const { face, upstream } = setup;
+  const caps = { capabilities: RICH };
+  const suspended = await call(face, 'aside', { text: 'first' }, caps);
+  const running = call(face, 'newest', {}, caps);
+  await begun.promise;
+  const second = call(face, 'aside', { text: 'second' }, caps);
+  t.match((await second).final, { result: { resultType: 'input_required' } });
+  const third = upstream.streams[0]!.ask('roots/list', {}, 'third');
+  const asked = await running;
+  t.match(asked.final, { result: { resultType: 'input_required' } }, 'not those whose clients are away');
+  await ask(face, 'release', {}, caps);
+  const told = await ask(face, 'tools/call', retryOf('newest', {}, asked.final), caps);
+  t.match(told.final, { result: { resultType: 'complete' } });
+  t.match((await third).json, { result: { roots: [{ uri: 'file:///a' }] } });
+  for (const [text, first] of [
+    ['first', suspended],
+    ['second', await second],
+  ] as const) {
+    const done = await ask(face, 'tools/call', retryOf('aside', { text }, first.final), caps);
+    t.match(done.texts.at(-1), new RegExp(text), 'each has its own answer');
+  }
+});
+
+t.test('a server without a session’s stream, or without sessions, is not asked to tell more than it can', async (t) => {
+  for (const status of [404, 405]) {
+    const { face, upstream } = await setUp(t, { on: { GET: () => ({ status }) } });
+    for (const text of ['a', 'b']) {
+      t.equal((await call(face, 'echo', { text }, { capabilities: RICH })).status, 200);
+    }
+    t.equal(upstream.received('initialize').length, 1, `${status} to a GET does not mean that the session is lost`);
+    t.equal(upstream.received('GET').length, 1);
+  }
+
+  const without = await setUp(t, {
+    sessions: false,
+    tools: {
+      wait: async (request) => {
+        const open = request.stream();
+        const refused = await without.upstream.streams[0]!.ask('roots/list');
+        await open.send(request.envelope({ result: { content: [], structuredContent: refused.json } }));
+        open.end();
+      },
+    },
+  });
+  await call(without.face, 'echo', { text: 'a' }, { capabilities: RICH });
+  t.equal(without.upstream.received('GET').length, 0, 'nobody could tell whose questions came there');
+  const abort = new Abort();
+  const listening = stream(without.face, 'subscriptions/listen', {}, { capabilities: RICH, abort });
+  await listening.next();
+  t.match((await call(without.face, 'wait', {}, { capabilities: RICH })).final, {
+    result: { resultType: 'complete', structuredContent: { error: { code: -32601 } } },
+  });
+  abort.abort();
+});

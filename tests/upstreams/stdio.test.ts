@@ -564,9 +564,15 @@ t.test(
     t.equal(said(answer), 'done');
     const shared = await start(t, scripted('legacy'), { process: 'shared' });
     const [one, two] = [await openSession(t, shared.url, shared.token), await openSession(t, shared.url, shared.token)];
-    const lost = one.call(1, 'torrent', { count: 1_000, size: 50_000 }, { progressToken: 't' });
+    const params = { name: 'torrent', arguments: { count: 2_000, size: 50_000 }, _meta: { progressToken: 't' } };
+    const text = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params });
+    // Nothing is read until the process was told that its reader was given up.
+    const slow = await openStream(t, shared.url, shared.token, one.headers, text);
     t.match(said(await two.call(1, 'echo', { who: 'two' })), { who: 'two' });
-    t.equal(codeOf(await lost), 'upstream_lost');
+    await logs(shared, /cancelled, 0 wait/);
+    let last: JsonObject | undefined;
+    for (let next = await slow.next(); next !== undefined; next = await slow.next()) last = next;
+    t.match(last, { id: 1, error: { data: { code: 'upstream_lost' } } });
     t.match(said(await one.call(2, 'echo', { who: 'one' })), { who: 'one' }, 'its session goes on');
   },
 );
