@@ -138,7 +138,8 @@ export class Carrier {
     else this.#gone.on(onGone);
     this.#inWork += 1;
     const asked = new Set(admitted.flatMap(({ kind, id }) => (kind === 'request' ? [idKey(id!)] : [])));
-    const single = admitted.length === 1 ? admitted[0]!.id : undefined;
+    // The id of an answer is the server's: said of it, it would end a request of the client's own that has the same.
+    const single = admitted.length === 1 && admitted[0]!.kind === 'request' ? admitted[0]!.id : undefined;
     const cursor = new Cursor();
     this.#asked.add(asked);
     for (const frame of admitted) this.#cancelled(frame);

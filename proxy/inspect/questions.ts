@@ -84,12 +84,21 @@ export function judgeUrlElicitations(exchange: Exchange, frame: Frame): Denial |
 
 const ELICITATIONS = /elicitation[s\u017f]/i;
 
+/** Questions of one session that its client has not answered. */
+const MOST_OPEN = 1_000;
+
 /** The client is asked: its answer is awaited, and the time of the call stands still meanwhile. */
 export function expectAnswer(exchange: Exchange, frame: Frame): void {
   const { session } = exchange.asked;
   if (session === undefined) return;
+  const { questions } = session;
+  const key = idKey(frame.id!);
+  // One asked again stands for both; of more than a client would ever answer the oldest is given up.
+  const over = questions.has(key) || questions.size < MOST_OPEN ? key : questions.keys().next().value!;
+  questions.get(over)?.();
+  questions.delete(over);
   exchange.questions += 1;
-  session.questions.set(idKey(frame.id!), () => {
+  questions.set(key, () => {
     exchange.questions -= 1;
   });
 }

@@ -584,38 +584,39 @@ t.test(
   'two initializes at once leave an event stream with one session, and no other stays open behind it [S-06] [http-sse-bound] [idle-sessions-end]',
   async (t) => {
     let open: (() => void)[] = [];
+    const mine = ({ method, json }: { method: string; json: unknown }): boolean =>
+      method === 'initialize' && text(json).includes('"test"');
+    const sessions = new Set<unknown>();
     const { gateway, upstream, erin } = await start(t, {
       on: {
         initialize: async (request) => {
-          if (request.json !== null && text(request.json).includes('"test"'))
-            await new Promise<void>((go) => open.push(go));
-          return request.usual();
+          if (!mine(request)) return request.usual();
+          await new Promise<void>((go) => open.push(go));
+          const usual = await request.usual();
+          sessions.add(request.res.getHeader('mcp-session-id'));
+          return usual;
         },
       },
     });
+    const isEnd = ({ http, session }: { http: string; session: string | undefined }): boolean =>
+      http === 'DELETE' && sessions.has(session);
     const { line, endpoint } = await carrier(gateway, erin);
     const post = (body: string): Promise<Answer> => send(`${gateway.url}${endpoint}`, erin, body);
     t.equal((await post(initialize('a'))).status, 202);
     t.equal((await post(initialize('b'))).status, 202);
-    const mine = ({ method, json }: { method: string; json: unknown }): boolean =>
-      method === 'initialize' && text(json).includes('"test"');
     await upstream.arrival(mine, 2);
     for (const go of open) go();
     open = [];
     await line.until(/"id":"a"[^]*"id":"b"|"id":"b"[^]*"id":"a"/);
-    await upstream.arrival('DELETE');
+    await upstream.arrival(isEnd);
     t.equal((await post(text(call('c', 'echo')))).status, 202);
     t.match(await line.until(/"id":"c"/), /"content"/, 'the other session works');
-    const [ended] = upstream.received('DELETE');
+    const [ended] = upstream.received(isEnd);
     t.not(upstream.received('echo')[0]?.session, ended?.session);
     t.equal((await post(initialize('d'))).status, 400, 'a third is refused');
     line.drop();
-    await upstream.arrival('DELETE', 2);
-    t.same(
-      new Set(upstream.received('DELETE').map(({ session }) => session)).size,
-      2,
-      'at the end nothing is left at the upstream',
-    );
+    await upstream.arrival(isEnd, 2);
+    t.equal(new Set(upstream.received(isEnd).map(({ session }) => session)).size, 2, 'nothing is left at the upstream');
   },
 );
 
@@ -659,6 +660,41 @@ t.test(
       'none',
       ...ids,
     ]);
+  },
+);
+
+t.test(
+  'an answer that is refused on an event stream ends no request of its own client that has the same id [J-04] [J-03] [client-answers-judged] [http-sse-refusals]',
+  async (t) => {
+    const { gateway, upstream, erin } = await start(
+      t,
+      {
+        tools: {
+          ask: async (request) => {
+            const stream = request.stream();
+            await stream.send({ jsonrpc: '2.0', id: 1, method: 'roots/list' });
+            await upstream.arrival('echo');
+            await stream.send({ jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text: 'the answer' }] } });
+            stream.end();
+          },
+        },
+      },
+      GUARDED,
+    );
+    const { line, endpoint } = await carrier(gateway, erin);
+    const post = (body: string): Promise<Answer> => send(`${gateway.url}${endpoint}`, erin, body);
+    await post(initialize('i'));
+    await line.until(/"id":"i"/);
+    await post(text(call(1, 'ask')));
+    await line.until(/roots\/list/);
+    await post(text({ jsonrpc: '2.0', id: 1, result: { roots: [{ uri: 'file:///nightjar' }] } }));
+    await post(text(call(2, 'echo')));
+    const seen = await line.until(/the answer/);
+    line.drop();
+    const answers = seen.split('\n').filter((each) => /^data: (?=.*"id":1[,}])(?=.*"(?:result|error)":)/.test(each));
+    t.equal(answers.length, 1, 'request 1 has its own answer and no other');
+    t.match(answers[0], 'the answer');
+    t.equal(upstream.received('response').length, 0);
   },
 );
 
@@ -775,6 +811,42 @@ t.test(
     t.notMatch(answer.text, 'xxxx', 'nothing of it left');
     t.equal((await recorded(gateway, 'chatty'))[0], 'upstream_invalid');
     t.equal(upstream.received('chatty').length, 1);
+  },
+);
+
+t.test(
+  'a server that asks without end fills no memory: the oldest questions are given up, the newest answered [J-04] [J-06]',
+  async (t) => {
+    const last = 1_200;
+    const { gateway, upstream, url, erin } = await start(t, {
+      tools: {
+        asks: async (request) => {
+          const stream = request.stream();
+          const frames = Array.from({ length: last }, (_, id) => ({
+            jsonrpc: '2.0',
+            id: id + 1,
+            method: 'roots/list',
+          }));
+          await stream.raw(frames.map((frame) => `data: ${text(frame)}\n\n`).join(''));
+          await upstream.arrival('response');
+          await stream.send({ jsonrpc: '2.0', id: 'c', result: { content: [] } });
+          stream.end();
+        },
+      },
+    });
+    const session = await openSession(url, erin, { capabilities: CAPABLE });
+    const stream = await session.stream(text(call('c', 'asks')));
+    for (let id = 1; id <= last; id += 1) t.equal((await stream.next())?.['id'], id);
+    const own = gateway.portcullis.gateway.sessions.all().find(({ id }) => id === session.id);
+    t.ok(own!.questions.size <= 1_000);
+    const answer = (id: number): Promise<Answer> => session.post(text({ jsonrpc: '2.0', id, result: { roots: [] } }));
+    t.equal((await answer(1)).status, 202, 'dropped');
+    t.equal((await answer(last)).status, 202);
+    t.match(await stream.next(), { id: 'c' });
+    t.same(
+      upstream.received('response').map(({ json }) => (json as JsonObject)['id']),
+      [last],
+    );
   },
 );
 
