@@ -28,6 +28,7 @@ const ACCEPTED: Reply = { status: 202, mode: 'empty', headers: {}, outbound: [] 
 export async function* handleBatch({ frames }: Batch, given: BatchArrival): AsyncGenerator<Reply> {
   const { arrival, principal, gateway, handle } = given;
   checkRevision(arrival, principal, gateway);
+  if (arrival.weigh?.(frames.length) === false) throw new GatewayError('too_busy');
   const steps = new Steps();
   const walks = frames.map((frame) => {
     const replies = handle({ ...arrival, body: frame.bytes }, gateway);

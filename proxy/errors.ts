@@ -65,6 +65,18 @@ export const ERRORS = {
   ),
   too_large: row(-32600, 413, 'the message is larger than %s', 'send less, or raise server.message_size'),
   too_busy: row(503, 503, 'too many messages are in flight', 'retry after a second'),
+  too_many_sessions: row(
+    503,
+    503,
+    'there are too many sessions, of all callers or of this one',
+    'end sessions that are no longer used with DELETE',
+  ),
+  too_many_streams: row(
+    503,
+    503,
+    'this caller has too many streams for listening open',
+    'close streams that are no longer read',
+  ),
   body_timeout: row(408, 408, 'the body did not arrive in time', 'send the body at once'),
   // Frames
   parse_error: row(-32700, 400, 'the body is not one JSON text: %s', 'send one strict JSON-RPC 2.0 message'),

@@ -125,7 +125,7 @@ export function findSession(
   const id = own === undefined ? arrival.headers['mcp-session-id'] : own.session;
   if (frame?.method === 'initialize') {
     if (own?.session !== undefined) throw new GatewayError('invalid_request', 'its session is open already');
-    if (gateway.sessions.full()) throw new GatewayError('too_busy');
+    if (gateway.sessions.full(principal)) throw new GatewayError('too_many_sessions');
     return undefined;
   }
   if (typeof id !== 'string') {

@@ -9,18 +9,33 @@ export interface Listener {
   rulesChanged(): void;
 }
 
-/** The streams for listening that are open now. */
+/** The streams for listening that are open now, and how many of them each caller has. */
 export class Listeners {
   readonly #reviewedAt = new Map<Listener, number>();
+  readonly #perCaller = new Map<string, number>();
+  readonly #most: number;
+
+  /** `most`: streams of one caller. */
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   get size(): number {
     return this.#reviewedAt.size;
   }
 
-  /** Answers what removes it. */
-  add(listener: Listener, now: number): () => void {
+  /** Answers what removes it; undefined when its caller has too many already. */
+  add(listener: Listener, caller: string, now: number): (() => void) | undefined {
+    const count = this.#perCaller.get(caller) ?? 0;
+    if (count >= this.#most) return undefined;
+    this.#perCaller.set(caller, count + 1);
     this.#reviewedAt.set(listener, now);
-    return () => void this.#reviewedAt.delete(listener);
+    return () => {
+      if (!this.#reviewedAt.delete(listener)) return;
+      const left = this.#perCaller.get(caller)! - 1;
+      if (left === 0) this.#perCaller.delete(caller);
+      else this.#perCaller.set(caller, left);
+    };
   }
 
   async reviewAll(now: number): Promise<void> {

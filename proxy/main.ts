@@ -143,6 +143,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
   const sessions = new WireSessions({
     idleMs: config.server.sessionIdleMs,
     most: 100_000,
+    mostPerCaller: config.server.maxSessionsPerCaller,
     seal: new Seal([keys.master, ...keys.previous], 'mcp session'),
   });
   const carriers = new Carriers({
@@ -169,7 +170,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     ask,
     stateSeal: new Seal([keys.master, ...keys.previous], 'request state'),
     tasks: new TaskOwners(),
-    listeners: new Listeners(),
+    listeners: new Listeners(config.server.maxStreamsPerCaller),
     replicas: config.server.replicas,
     frameLimits: FRAME_LIMITS,
     publicUrl,

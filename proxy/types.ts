@@ -49,6 +49,8 @@ export interface Arrival {
   readonly gone: Signal;
   /** This message gets a recorded session of its own (an execution, the gateway's own questions). */
   readonly ownSession?: boolean;
+  /** Told how many messages came together; false when that is more than may be in work. */
+  readonly weigh?: (messages: number) => boolean;
   /** The approved review that this message executes. */
   readonly review?: string;
   /** The event stream of a 2024-11-05 client (HTTP+SSE) by which its answers go back; empty when this GET opens one. */

@@ -259,6 +259,7 @@ export const PROMISES: readonly PromiseRow[] = [
     'session-across-replicas': 'Gateways with the same keys serve one session without sticky routing.',
     'idle-sessions-end': 'Abandoned sessions end here, at the upstream and on record.',
     'rules-reach-listeners': 'Changed rules judge open listening streams at once, and their clients are told.',
+    'caps-per-caller': 'One caller cannot use up what all share: sessions, streams, messages in work.',
     'sse-only-judged': 'Where answers are inspected, no line of a stream passes that nobody judged.',
     'conformance-equal': 'The official conformance suite finds the same through the gateway as directly.',
   }),

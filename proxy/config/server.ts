@@ -70,6 +70,21 @@ export const SERVER = {
       default: '10s',
       description: 'How long calls in flight may take to end when the gateway is told to stop.',
     },
+    max_sessions_per_caller: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 100_000,
+      default: 10_000,
+      description:
+        'How many sessions (Mcp-Session-Id) one caller may have open, of 100000 in all; further ones are refused with 503.',
+    },
+    max_streams_per_caller: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 2000,
+      description: 'How many streams for listening one caller may have open; further ones are refused with 503.',
+    },
     session_idle: {
       type: 'string',
       format: 'time-span',

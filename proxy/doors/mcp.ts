@@ -30,8 +30,8 @@ interface Visit {
   readonly res: ServerResponse;
   /** A GET or DELETE: nobody's unfinished call. */
   readonly idle: boolean;
-  /** Counts against `maxInFlight`. */
-  counted: boolean;
+  /** What it counts against `maxInFlight`: its messages. */
+  weight: number;
   /** A stream for listening that has begun: the pipeline ends it when the gateway stops. */
   listening: boolean;
   done: Promise<void>;
@@ -46,8 +46,8 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
   const visits = new Set<Visit>();
   let inFlight = 0;
   const release = (visit: Visit): void => {
-    if (visit.counted) inFlight -= 1;
-    visit.counted = false;
+    inFlight -= visit.weight;
+    visit.weight = 0;
   };
 
   const enter = (request: FastifyRequest, reply: FastifyReply, connection: string, route: string): void => {
@@ -80,9 +80,15 @@ export function mcpDoor(app: FastifyInstance, options: McpDoorOptions): McpDoor 
       gone,
       ...(carrier === undefined ? {} : { carrier }),
       ...(carrier === '' ? { ownSession: true } : {}),
+      weigh(messages) {
+        if (inFlight + messages - visit.weight > options.maxInFlight) return false;
+        inFlight += messages - visit.weight;
+        visit.weight = messages;
+        return true;
+      },
     };
-    const visit: Visit = { gone, res, idle, counted: !idle, listening: false, done: Promise.resolve() };
-    if (visit.counted) inFlight += 1;
+    const visit: Visit = { gone, res, idle, weight: idle ? 0 : 1, listening: false, done: Promise.resolve() };
+    inFlight += visit.weight;
     const onListening = (): void => {
       visit.listening = true;
       release(visit);

@@ -61,11 +61,19 @@ export class WireSessions {
   readonly #ended = new Set<string>();
   readonly #idleMs: number;
   readonly #most: number;
+  readonly #mostPerCaller: number;
+  readonly #perCaller = new Map<string, number>();
   readonly #seal: Seal;
 
-  constructor(options: { readonly idleMs: number; readonly most: number; readonly seal: Seal }) {
+  constructor(options: {
+    readonly idleMs: number;
+    readonly most: number;
+    readonly mostPerCaller: number;
+    readonly seal: Seal;
+  }) {
     this.#idleMs = options.idleMs;
     this.#most = options.most;
+    this.#mostPerCaller = options.mostPerCaller;
     this.#seal = options.seal;
   }
 
@@ -73,8 +81,9 @@ export class WireSessions {
     return this.#sessions.size;
   }
 
-  full(): boolean {
-    return this.#sessions.size >= this.#most;
+  /** No more sessions, of all callers together or of this one. */
+  full(who: Principal): boolean {
+    return this.#sessions.size >= this.#most || (this.#perCaller.get(callerOf(who)) ?? 0) >= this.#mostPerCaller;
   }
 
   open(draft: WireSessionDraft, now: number): WireSession {
@@ -118,6 +127,7 @@ export class WireSessions {
       listChanges: [],
     };
     this.#sessions.set(id, session);
+    this.#count(owner, 1);
     return session;
   }
 
@@ -139,7 +149,7 @@ export class WireSessions {
 
   /** A session that another process opened: known from its id alone, and unknown unless its owner asks. */
   #resume(id: string, connection: string, who: Principal, now: number): WireSession | undefined {
-    if (id.length > 8192 || this.#ended.has(tailOf(id)) || this.full()) return undefined;
+    if (id.length > 8192 || this.#ended.has(tailOf(id)) || this.full(who)) return undefined;
     const sealed = this.#seal.open(id, CONTEXT);
     if (!isSealed(sealed)) return undefined;
     const [name, issuer, subject, version, client, upstreamSession, translated, openedAt] = sealed;
@@ -149,8 +159,15 @@ export class WireSessions {
     return this.#keep(id, { ...draft, client: client ?? undefined }, now);
   }
 
+  #count(owner: Principal, change: 1 | -1): void {
+    const caller = callerOf(owner);
+    const count = (this.#perCaller.get(caller) ?? 0) + change;
+    if (count === 0) this.#perCaller.delete(caller);
+    else this.#perCaller.set(caller, count);
+  }
+
   close(session: WireSession): void {
-    this.#sessions.delete(session.id);
+    if (this.#sessions.delete(session.id)) this.#count(session.owner, -1);
     this.#ended.add(tailOf(session.id));
     if (this.#ended.size > MOST_ENDED) this.#ended.delete(this.#ended.values().next().value!);
     for (const flight of session.flights.values()) flight.cancel();
@@ -169,6 +186,8 @@ export class WireSessions {
 type Sealed = [string, string, string, string, string | null, string, boolean, number, string];
 
 const isSealed = (value: Json | undefined): value is Sealed => Array.isArray(value) && value.length === 9;
+
+const callerOf = ({ issuer, subject }: Principal): string => JSON.stringify([issuer, subject]);
 
 /** The authentication tag: as good as the whole id to tell ids apart. */
 const tailOf = (id: string): string => id.slice(-22);

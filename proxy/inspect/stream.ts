@@ -73,7 +73,6 @@ async function* inspectListening(exchange: Exchange, answer: UpstreamAnswer): As
   const stop = (): void => exchange.giveUp();
   gateway.stopping.on(stop);
   if (gateway.stopping.aborted) stop();
-  exchange.streaming = true;
   let welcome = true;
   const reader = new StreamReader(exchange, answer);
   const own = new Announcements();
@@ -86,7 +85,13 @@ async function* inspectListening(exchange: Exchange, answer: UpstreamAnswer): As
       if (exchange.adoptRules()) own.say(reader.listChanges());
     },
   };
-  const leave = gateway.listeners.add(listener, gateway.now());
+  const { issuer, subject } = asked.principal;
+  const leave = gateway.listeners.add(listener, JSON.stringify([issuer, subject]), gateway.now());
+  if (leave === undefined) {
+    await answer.events![Symbol.asyncIterator]().return?.();
+    throw new GatewayError('too_many_streams');
+  }
+  exchange.streaming = true;
   try {
     yield { ...sse([]), listening: true };
     for await (const spoken of own.between(answer.events!)) {

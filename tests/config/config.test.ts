@@ -110,6 +110,8 @@ t.test('a minimal file is filled with the defaults and frozen', async (t) => {
     bodyTimeoutMs: 30_000,
     keepAliveMs: 15_000,
     graceMs: 10_000,
+    maxSessionsPerCaller: 10_000,
+    maxStreamsPerCaller: 2000,
     sessionIdleMs: 1_800_000,
     replicas: false,
     trustedProxies: [],

@@ -416,7 +416,12 @@ t.test('a client that does not read is waited for, message by message [back-pres
       asked.push(each);
       yield { status: 405, mode: 'empty', headers: {}, outbound: [] };
     },
-    sessions: new WireSessions({ idleMs: 1000, most: 1, seal: new Seal([Buffer.alloc(32)], 'test') }),
+    sessions: new WireSessions({
+      idleMs: 1000,
+      mostPerCaller: 100,
+      most: 1,
+      seal: new Seal([Buffer.alloc(32)], 'test'),
+    }),
     endSession: async () => undefined,
     now: Date.now,
     failed: (fault) => t.fail(String(fault)),

@@ -320,3 +320,38 @@ t.test(
     t.equal(items.filter((each) => each.principal.subject === 'grace' && each.closedAt !== undefined).length, 1);
   },
 );
+
+t.test('one caller cannot use up the sessions and streams of all [caps-per-caller] [J-06]', async (t) => {
+  const server = {
+    listen: '127.0.0.1:0',
+    public_url: 'http://127.0.0.1:8800',
+    max_sessions_per_caller: 2,
+    max_streams_per_caller: 1,
+  };
+  const { upstream, gateway, url, grace } = await start(t, {}, { server });
+  const heidi = await gateway.person('heidi', ['eng']);
+  const [first, second] = [await openSession(url, grace), await openSession(url, grace)];
+  const third = await openSession(url, grace);
+  t.equal(third.opened.status, 503);
+  t.match(third.opened.text, 'too_many_sessions');
+  t.equal((await openSession(url, heidi)).opened.status, 200, 'another caller has his own');
+  const stream = await first.stream();
+  t.equal(stream.status, 200);
+  await upstream.opened();
+  t.equal((await second.stream()).status, 503);
+  await stream.leave();
+  await second.end();
+  t.equal((await openSession(url, grace)).opened.status, 200, 'what was ended makes room');
+});
+
+t.test('a batch counts as many messages as it holds [caps-per-caller] [J-06]', async (t) => {
+  const server = { listen: '127.0.0.1:0', public_url: 'http://127.0.0.1:8800', max_in_flight: 3 };
+  const { upstream, url, grace } = await start(t, {}, { server });
+  const old = await openSession(url, grace, { version: '2025-03-26' });
+  const batch = (count: number): string =>
+    JSON.stringify(Array.from({ length: count }, (_, id) => ({ jsonrpc: '2.0', id, method: 'ping' })));
+  t.equal((await old.post(batch(3))).status, 200);
+  const before = upstream.requests.length;
+  t.match((await old.post(batch(4))).text, 'too many messages are in flight');
+  t.equal(upstream.requests.length, before);
+});
