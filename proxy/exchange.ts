@@ -269,32 +269,3 @@ function toRecord(decision: Decision): DecisionRecord {
   }
   return { action, rules: decision.action === 'hold' ? decision.requirements.map((r) => r.rule) : [], findings };
 }
-
-/** Writes the intent; throws `record_unavailable` when it cannot be kept, and then nothing may leave. */
-export async function open(asked: Asked, decision: Decision, gateway: Gateway): Promise<Exchange> {
-  const { session, principal, version, connection, arrival } = asked;
-  const now = gateway.now();
-  let recording: Recording;
-  if (session?.recording !== undefined && asked.through === undefined) recording = { id: session.recording };
-  else if (session !== undefined && asked.through === undefined) {
-    // The session was opened by another process: what passes here is a recording of its own.
-    recording = gateway.recordings.fresh(connection.name, principal, session.client, version, now);
-    session.recording = recording.id;
-  } else if (asked.frame?.method === 'initialize' || arrival.ownSession === true) {
-    const fresh = gateway.recordings.fresh(connection.name, principal, clientOf(asked), version, now);
-    recording = { ...fresh, single: true };
-  } else recording = gateway.recordings.current(connection.name, principal, version, now);
-  return new Exchange(asked, decision, recording, gateway).open();
-}
-
-/** What the client says it is: displayed, never decided on. */
-export function clientOf(asked: Asked): string | undefined {
-  const params = asked.frame?.value['params'] as
-    | { clientInfo?: { name?: unknown; version?: unknown }; _meta?: Record<string, unknown> }
-    | undefined;
-  const info =
-    params?.clientInfo ??
-    (params?._meta?.['io.modelcontextprotocol/clientInfo'] as { name?: unknown; version?: unknown } | undefined);
-  if (typeof info?.name !== 'string') return undefined;
-  return `${info.name} ${typeof info.version === 'string' ? info.version : ''}`.trim().slice(0, 200);
-}

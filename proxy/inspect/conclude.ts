@@ -1,5 +1,6 @@
 import type { Json } from '../../policies/types.ts';
-import { clientOf, type Exchange } from '../exchange.ts';
+import type { Exchange } from '../exchange.ts';
+import { clientOf } from '../open.ts';
 import type { WireSession } from '../forward/sessions.ts';
 import type { UpstreamAnswer } from '../forward/upstream.ts';
 import type { Asked } from '../identify.ts';
