@@ -7,6 +7,7 @@ import { taskIdOf } from '../modern/tasks.ts';
 import { ownsTask, seesResource } from '../outgoing.ts';
 import { offsetProgress } from '../progress.ts';
 import type { Frame } from '../types.ts';
+import { notificationFrame } from '../wire/frame.ts';
 import { judge, judgeQuestions, judgeReplayed } from './judge.ts';
 import { decline, expectAnswer, judgeRequest } from './questions.ts';
 
@@ -49,7 +50,7 @@ export function passing(
       direction: 'output',
       action: 'block',
       path: '',
-      entity: frame.method ?? 'response',
+      entity: plainName(frame),
       count: 1,
     });
     record(frame);
@@ -59,7 +60,8 @@ export function passing(
   if (frame.kind === 'request') {
     const denial = judgeRequest(exchange, frame);
     if (denial !== undefined) {
-      record(frame);
+      // What output rules withhold is not stored either, but that it was asked.
+      record(denial.code === 'output_blocked' ? notificationFrame(frame.method!) : frame);
       return decline(exchange, frame, denial);
     }
   }
@@ -87,3 +89,7 @@ function isForeign(exchange: Exchange, frame: Frame): boolean {
       return false;
   }
 }
+
+/** The method of a message as findings may repeat it: a made-up one could say anything. */
+const plainName = ({ method, kind }: Frame): string =>
+  method !== undefined && /^[A-Za-z_/]{1,64}$/.test(method) ? method : kind;
