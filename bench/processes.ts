@@ -43,6 +43,7 @@ export class Program {
 
   /** The program's next message; throws when it ends instead. */
   async next<T>(): Promise<T> {
+    if (this.ended) throw this.failure();
     const over = new AbortController();
     try {
       return await Promise.race([
@@ -145,7 +146,8 @@ export function watchMemory(pid: number): () => number | undefined {
       if (!['ENOENT', 'ESRCH'].includes((fault as NodeJS.ErrnoException).code ?? '')) throw fault;
     }
   };
-  const timer = setInterval(look, LOOK_MS);
+  // Nothing waits for it when a run is broken off.
+  const timer = setInterval(look, LOOK_MS).unref();
   return () => {
     clearInterval(timer);
     look();
