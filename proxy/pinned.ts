@@ -54,8 +54,10 @@ export function refusedTools(exchange: Exchange, text: string, items: ArrayNode)
     return { item, name: decodeString(text, name.start, name.end), text: text.slice(item.start, item.end) };
   });
   // A list made for the other era is not the server's own text.
-  if (!asked.translated || asked.era === 'legacy')
-    gateway.pins.see(connection, 'tool', shown, pins, asked.rules.redact);
+  if (!asked.translated || asked.era === 'legacy') {
+    const known = shown.filter((item) => !isWithheld(asked, item.text));
+    gateway.pins.see(connection, 'tool', known, pins, asked.rules.redact);
+  }
   const against = shown.flatMap(({ item, name }) => {
     const objection = gateway.pins.tool(connection, name, pins);
     return objection === undefined ? [] : { item, objection };
@@ -78,6 +80,7 @@ export function governServer(exchange: Exchange, frame: Frame): Frame {
   const pins = asked.connection.transport === 'gateway' ? undefined : pinSettings(asked);
   if (pins === undefined || resultHead(frame).size === 0) return frame;
   const text = asked.connection.scrub(identityOf(frame));
+  if (isWithheld(asked, text)) return frame;
   gateway.pins.see(asked.connection.name, 'server', [{ name: method, text }], pins, asked.rules.redact);
   const objection = gateway.pins.said(asked.connection.name, method, pins);
   if (objection === undefined) return frame;
@@ -92,6 +95,11 @@ export function governServer(exchange: Exchange, frame: Frame): Frame {
       cutMembers(result, ({ key }) => key !== 'instructions'),
     ),
   );
+}
+
+/** What output rules withhold reaches no client, and so no pin either: pins would keep its text. */
+function isWithheld({ rules, call, principal, facts }: Asked, text: string): boolean {
+  return rules.inspects && rules.inspect(text, call, principal, facts).denial !== undefined;
 }
 
 /** Who the server is and how it wants to be used, as one JSON text. */

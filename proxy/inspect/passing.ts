@@ -53,7 +53,7 @@ export function passing(
       entity: plainName(frame),
       count: 1,
     });
-    record(frame);
+    record(storable(exchange, frame));
     return undefined;
   }
   if (frame.method?.endsWith('/list_changed') === true) gateway.catalogs.forget(asked.connection.name);
@@ -71,6 +71,13 @@ export function passing(
   if (frame.kind === 'request') expectAnswer(exchange, frame);
   record(passed);
   return passed;
+}
+
+/** What goes no further is stored as it could be shown: of what output rules withhold only what it is. */
+function storable({ asked }: Exchange, frame: Frame): Frame {
+  const { rules, call, principal, facts } = asked;
+  if (!rules.inspects || rules.inspect(frame.text, call, principal, facts).denial === undefined) return frame;
+  return notificationFrame(plainName(frame));
 }
 
 /** Does a notification tell of a resource that is hidden from its reader, or of somebody else's task? */

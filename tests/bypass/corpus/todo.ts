@@ -9,8 +9,6 @@ export const TODO: Readonly<Record<string, Partial<Readonly<Record<Guard, string
     pattern: 'text among the bytes of an image is not read yet',
     words: 'text among the bytes of an image is not read yet',
   },
-  // Never delivered, but the record and its finding repeat the method that the server made up.
-  'output/unknown notification/plain': { words: 'stored as it came', pattern: 'stored as it came' },
   'output/text and structured content/two halves': {
     mask: 'text over several strings of one answer is not joined yet',
   },
