@@ -10,6 +10,7 @@ COPY proxy proxy
 COPY policies policies
 COPY recorder recorder
 RUN npm run build
+COPY policies/packs dist/policies/packs
 # What tools and tests need stays behind, and so does the Node that npm brings for machines with an older one.
 RUN npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 

@@ -1,3 +1,4 @@
+import { requiredScopes } from './access-scopes.ts';
 import { spellings, targetsOf } from './access-target.ts';
 import type { Target } from './access-target.ts';
 import { GATEWAY } from './binding.ts';
@@ -32,6 +33,7 @@ interface Rule {
   readonly groups: readonly string[];
   readonly filters: Readonly<Record<Filtered, Filter>>;
   readonly narrows: boolean;
+  readonly scopes: readonly string[];
   readonly when?: Condition;
 }
 
@@ -86,9 +88,8 @@ export function compileAccess(connection: ConnectionDocument, documents: readonl
       if (rule !== undefined) return unknown(target, rule);
       if (view.filters && facts.catalog !== undefined && !offers(facts.catalog, target)) return unknown(target, '');
     }
-    return call.kind === 'tool' || call.kind === 'prompt' || call.kind === 'resource'
-      ? judgeWhen(view, scope)
-      : undefined;
+    if (call.kind !== 'tool' && call.kind !== 'prompt' && call.kind !== 'resource') return undefined;
+    return judgeScopes(view, targets, who) ?? judgeWhen(view, scope);
   };
 
   return {
@@ -108,6 +109,17 @@ function judgeServerRequest(view: View, method: string): Decision | undefined {
   if (rule === undefined) return undefined;
   const reason = `the access rule ${rule} does not permit it`;
   return denied('server_request_blocked', rule, reason, 'ask an administrator for access');
+}
+
+/** Names every scope that the call needs, so that one new token is enough (duty A-05). */
+function judgeScopes(view: View, targets: readonly Target[], who: Principal): Decision | undefined {
+  const needed = requiredScopes(view.rules, targets);
+  const [lacking] = needed.filter(({ scope }) => who.scopes?.includes(scope) !== true);
+  if (lacking === undefined) return undefined;
+  const scopes = needed.map(({ scope }) => scope);
+  const remedy = 'request a token with the named scopes';
+  const denial = { code: 'scope_insufficient', rule: lacking.rule, reason: scopes.join(' '), remedy, scopes };
+  return { action: 'deny', denial, findings: [] };
 }
 
 function judgeWhen(view: View, scope: () => Scope): Decision | undefined {
@@ -185,7 +197,8 @@ function compileRule(document: AccessControlDocument): Rule {
     server_request: compileFilter(document.server_requests),
   };
   const narrows = LISTED.some((kind) => filters[kind].allow !== undefined || filters[kind].deny !== undefined);
-  const rule = { name: document.name, groups: document.groups, filters, narrows };
+  const scopes = document.required_scopes ?? [];
+  const rule = { name: document.name, groups: document.groups, filters, narrows, scopes };
   return document.when === undefined ? rule : { ...rule, when: compileCondition(document.when) };
 }
 

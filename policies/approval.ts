@@ -33,15 +33,19 @@ interface Rule {
 // The calls by which people review must not wait for reviews.
 const REVIEWING = /^reviews_/;
 
+/** Can the call wait for people at all? */
+export function mayWait(connection: string, call: Call, who: Principal): boolean {
+  if (call.kind !== 'tool' && call.kind !== 'prompt' && call.kind !== 'resource') return false;
+  return who.authenticatedBy !== 'system' && !(connection === GATEWAY && REVIEWING.test(call.name));
+}
+
 /** Throws a RuleFault when a condition does not compile. The rules must be those that apply to the connection. */
 export function compileApprovals(connection: string, documents: readonly AccessRequestDocument[]): Approvals {
   const rules = documents.map((document) => compileRule(document));
   const holds = rules.length > 0;
 
   const demand = (call: Call, who: Principal, scope: () => Scope): Demand | undefined => {
-    if (!holds || (call.kind !== 'tool' && call.kind !== 'prompt' && call.kind !== 'resource')) return undefined;
-    if (who.authenticatedBy === 'system') return undefined;
-    if (connection === GATEWAY && REVIEWING.test(call.name)) return undefined;
+    if (!holds || !mayWait(connection, call, who)) return undefined;
     const held: Rule[] = [];
     const findings: Finding[] = [];
     for (const rule of rules) {

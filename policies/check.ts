@@ -1,16 +1,10 @@
 import { GATEWAY } from './binding.ts';
 import { compileCondition } from './condition.ts';
-import type {
-  AccessControlDocument,
-  AccessRequestDocument,
-  Binding,
-  GuardrailDocument,
-  GuardrailEntry,
-  RuleDocuments,
-} from './documents.ts';
+import type { AccessControlDocument, AccessRequestDocument, Binding, RuleDocuments } from './documents.ts';
 import { RuleFault } from './fault.ts';
+import { checkLimit } from './limit-check.ts';
+import { checkGuardrail } from './guardrail/check.ts';
 import { checkMasking } from './masking/masker.ts';
-import { compilePattern } from './pattern.ts';
 
 /** One mistake in the rules: where, as in `guardrails[0].input.rules[1].pattern_regex`, and what was expected. */
 export interface Mistake {
@@ -32,12 +26,16 @@ export function checkRules(documents: RuleDocuments): readonly Mistake[] {
     datamasking_rules: documents.datamasking_rules,
     access_request_rules: documents.access_request_rules,
     access_control: documents.access_control,
+    limits: documents.limits,
   };
   for (const [list, rules] of Object.entries(lists)) {
     checkNames(list, rules, report);
     for (const [index, rule] of rules.entries()) checkBinding(`${list}[${index}]`, rule, documents, report);
   }
-  for (const [index, rule] of documents.guardrails.entries()) checkGuardrail(`guardrails[${index}]`, rule, report);
+  for (const [index, rule] of documents.guardrails.entries()) {
+    const at = `guardrails[${index}]`;
+    checkGuardrail(rule, (member, message) => report(member === '' ? at : `${at}.${member}`, message));
+  }
   for (const [index, rule] of documents.datamasking_rules.entries()) {
     for (const { path, message } of checkMasking(rule)) {
       report(path === '' ? `datamasking_rules[${index}]` : `datamasking_rules[${index}].${path}`, message);
@@ -47,6 +45,7 @@ export function checkRules(documents: RuleDocuments): readonly Mistake[] {
     checkRequest(`access_request_rules[${index}]`, rule, report);
   }
   for (const [index, rule] of documents.access_control.entries()) checkAccess(`access_control[${index}]`, rule, report);
+  for (const [index, rule] of documents.limits.entries()) checkLimit(`limits[${index}]`, rule, report);
   return mistakes;
 }
 
@@ -83,37 +82,6 @@ function checkBinding(path: string, rule: Binding, { connections }: RuleDocument
   }
 }
 
-function checkGuardrail(path: string, rule: GuardrailDocument, report: Report): void {
-  const input = rule.input?.rules ?? [];
-  const output = rule.output?.rules ?? [];
-  if (input.length + output.length === 0) report(path, 'input or output must have at least 1 rule');
-  for (const [index, entry] of input.entries()) checkEntry(`${path}.input.rules[${index}]`, entry, report);
-  for (const [index, entry] of output.entries()) checkEntry(`${path}.output.rules[${index}]`, entry, report);
-}
-
-function checkEntry(path: string, entry: GuardrailEntry, report: Report): void {
-  if (entry.action !== undefined && entry.action !== 'block' && entry.action !== 'warn') {
-    report(`${path}.action`, 'must be block or warn; to have a call approved, use an access request rule');
-  }
-  if (entry.type === 'pattern_match') {
-    if (entry.words !== undefined) report(`${path}.words`, 'belongs to deny_words_list');
-    if (entry.case_sensitive !== undefined) {
-      report(`${path}.case_sensitive`, 'belongs to deny_words_list; begin the pattern with (?i) to ignore case');
-    }
-    if (entry.pattern_regex === undefined || entry.pattern_regex === '') {
-      report(`${path}.pattern_regex`, 'must hold a pattern');
-    } else {
-      checkCompiles(`${path}.pattern_regex`, entry.pattern_regex, compilePattern, report);
-    }
-  } else {
-    if (entry.pattern_regex !== undefined) report(`${path}.pattern_regex`, 'belongs to pattern_match');
-    if (entry.words === undefined || entry.words.length === 0) report(`${path}.words`, 'must have at least 1 entry');
-    for (const [index, word] of (entry.words ?? []).entries()) {
-      if (word === '') report(`${path}.words[${index}]`, 'must not be empty');
-    }
-  }
-}
-
 function checkRequest(path: string, rule: AccessRequestDocument, report: Report): void {
   if ((rule.connections ?? []).length + (rule.attributes ?? []).length === 0) {
     report(path, 'either connections or attributes must have at least 1 entry');
@@ -135,6 +103,15 @@ function checkRequest(path: string, rule: AccessRequestDocument, report: Report)
 
 function checkAccess(path: string, rule: AccessControlDocument, report: Report): void {
   if (rule.groups.length === 0) report(`${path}.groups`, 'must name at least one group');
+  for (const [index, scope] of (rule.required_scopes ?? []).entries()) {
+    // RFC 6749 section 3.3: anything else would break the challenge that names it.
+    if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) {
+      report(
+        `${path}.required_scopes[${index}]`,
+        'must be one scope: printable ASCII without spaces, quotes and backslashes',
+      );
+    }
+  }
   for (const kind of ['tools', 'resources', 'prompts', 'server_requests'] as const) {
     for (const list of ['allow', 'deny'] as const) {
       for (const [index, pattern] of (rule[kind]?.[list] ?? []).entries()) {

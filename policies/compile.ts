@@ -3,6 +3,7 @@ import { checkRules } from './check.ts';
 import { compileConnection } from './connection-rules.ts';
 import { digest } from './digest.ts';
 import type { RuleDocuments } from './documents.ts';
+import { limitId } from './limits.ts';
 import { RuleFault } from './fault.ts';
 import type { Rulebook } from './rulebook.ts';
 
@@ -17,5 +18,9 @@ export function compileRulebook(documents: RuleDocuments): Rulebook {
   const connections = new Map(
     described.map((connection) => [connection.name, compileConnection(connection, documents)]),
   );
-  return { revision: digest(documents), connection: (name) => connections.get(name) };
+  return {
+    revision: digest(documents),
+    connection: (name) => connections.get(name),
+    limits: new Set(documents.limits.map((rule) => limitId(rule))),
+  };
 }

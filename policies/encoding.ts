@@ -36,6 +36,7 @@ const CLASS: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
 const MIN_RUN = 12;
 const MIN_PADDED = 8;
 const MIN_HEX = 16;
+const MIN_JOINED = 24;
 
 /** The traits of a text, in one pass. */
 export function traitsOf(text: string): number {
@@ -44,6 +45,10 @@ export function traitsOf(text: string): number {
   let start = 0;
   let upper = 0;
   let digit = 0;
+  // The run with the joints in it.
+  let joined = 0;
+  let joinedUpper = 0;
+  let joinedDigit = 0;
   // Not a character more: what charCodeAt says of the end would make every code of the loop a floating-point number.
   for (let i = 0; i < length; i += 1) {
     const code = text.charCodeAt(i);
@@ -58,6 +63,14 @@ export function traitsOf(text: string): number {
       continue;
     }
     if (i - start >= MIN_PADDED && suspicious(text, start, i, upper, digit)) traits |= Trait.run;
+    joinedUpper += upper;
+    joinedDigit += digit;
+    if (!isJoint(code)) {
+      if (i - joined >= MIN_JOINED && joinedUpper > 1 && joinedDigit > 1) traits |= Trait.run;
+      joined = i + 1;
+      joinedUpper = 0;
+      joinedDigit = 0;
+    }
     start = i + 1;
     upper = 0;
     digit = 0;
@@ -65,8 +78,12 @@ export function traitsOf(text: string): number {
     else if (kind === EXOTIC) traits |= Trait.exotic;
   }
   if (length - start >= MIN_PADDED && suspicious(text, start, length, upper, digit)) traits |= Trait.run;
+  if (length - joined >= MIN_JOINED && joinedUpper + upper > 1 && joinedDigit + digit > 1) traits |= Trait.run;
   return traits;
 }
+
+/** Characters of base64 and base64url that join words and paths too. */
+const isJoint = (code: number): boolean => code === 0x2d || code === 0x5f || code === 0x2f || code === 0x2b;
 
 function special(text: string, at: number, code: number): number {
   const next = at + 1 < text.length ? text.charCodeAt(at + 1) : 0;
@@ -90,21 +107,31 @@ function special(text: string, at: number, code: number): number {
 
 /**
  * May this run of letters and digits be encoded text? Base64 of text that is long enough to be read has capital letters and digits
- * mixed in; hexadecimal text has a digit from 2 to 7 at each even place.
+ * mixed in; hexadecimal text has a digit from 2 to 7 at most even places.
  */
 function suspicious(text: string, start: number, end: number, upper: number, digit: number): boolean {
   const length = end - start;
   if (length >= MIN_RUN && (upper >= 3 || (upper > 0 && digit > 0))) return true;
-  if (length >= MIN_HEX && digit * 2 >= length) return hexText(text, start, end);
+  // Half of the digits of hexadecimal text are decimal.
+  if (length >= MIN_HEX && digit >= MIN_HEX / 2 && hexTexts(text.slice(start, end)).length > 0) return true;
   return upper > 0 && text[end] === '=' && !/[\w.]/.test(text.charAt(end + 1));
 }
 
-function hexText(text: string, start: number, end: number): boolean {
-  for (let i = start; i < end; i += 2) {
-    const code = text.charCodeAt(i);
-    if (code < 0x32 || code > 0x37 || !isHex(text.charCodeAt(i + 1))) return false;
+const HEX_DIGITS = /[0-9A-Fa-f]{16,}/g;
+
+/** The texts that hexadecimal digits of a run stand for, whatever stands around them: a prefix, or one digit too many. */
+function hexTexts(run: string): readonly string[] {
+  const texts: string[] = [];
+  for (const [digits] of run.matchAll(HEX_DIGITS)) {
+    for (const skip of [0, 1]) {
+      const end = digits.length - ((digits.length - skip) % 2);
+      if (end - skip < MIN_HEX) continue;
+      const bytes = Buffer.from(digits.slice(skip, end), 'hex');
+      // Random bytes of this length are hardly ever UTF-8.
+      if (isText(bytes)) texts.push(bytes.toString('utf8'));
+    }
   }
-  return (end - start) % 2 === 0;
+  return texts;
 }
 
 const isHex = (code: number): boolean =>
@@ -113,7 +140,7 @@ const isHex = (code: number): boolean =>
 const RUN = /[A-Za-z0-9+/_-]{8,}={0,2}/g;
 const NOT_WRAPPED = /[^A-Za-z0-9+/_\s=-]/;
 
-// Longer runs are not cut at their slashes and dashes, which in binary data are everywhere, but read at each of the four alignments.
+// Longer runs are not cut at their slashes and dashes, which in binary data are everywhere.
 const LONG_RUN = 4096;
 
 /** The texts that base64, base64url and hexadecimal runs of a text decode to; what decodes to something other than text is left out. */
@@ -126,15 +153,16 @@ export function decodedRuns(text: string): string[] {
   for (const run of runs) {
     const bytes = Buffer.from(run, 'base64');
     if (isText(bytes)) decoded.push(bytes.toString('utf8'));
-    if (run.length >= MIN_HEX && hexText(run, 0, run.length)) decoded.push(Buffer.from(run, 'hex').toString('utf8'));
+    decoded.push(...hexTexts(run));
   }
   return decoded;
 }
 
 function piecesOf(padded: string): string[] {
   const run = padded.replace(/=+$/, '');
-  if (run.length > LONG_RUN) return [run, run.slice(1), run.slice(2), run.slice(3)];
-  return [run, ...run.split(/[/+]/), ...run.split(/[-_]/)];
+  // Letters may stand right before it.
+  const aligned = [run, run.slice(1), run.slice(2), run.slice(3)];
+  return run.length > LONG_RUN ? aligned : [...aligned, ...run.split(/[/+]/), ...run.split(/[-_]/)];
 }
 
 function isText(bytes: Buffer): boolean {

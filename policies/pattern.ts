@@ -1,4 +1,4 @@
-import { RE2JS, RE2JSException, RE2JSSyntaxException } from 're2js';
+import { RE2JS, RE2JSException, RE2JSSyntaxException, RE2Set } from 're2js';
 import { RuleFault } from './fault.ts';
 import { withoutAnchors } from './pattern-source.ts';
 
@@ -6,6 +6,11 @@ import { withoutAnchors } from './pattern-source.ts';
 export const MAX_PATTERN = 10_000;
 // Instructions that are joined into one automaton: far below the engine's own limit.
 const AUTOMATON_SIZE = 50_000;
+// Sets note every pattern that matches, so that their states are many more: smaller ones, and without the largest patterns.
+const SET_SIZE = 10_000;
+const LARGE = 300;
+// Fewer lists are as quickly asked one by one.
+const FEW = 8;
 const SAMPLE = '{"name":"x","arguments":{"text":"The quick brown fox, 0123456789 @#%"}}';
 
 /** A compiled pattern of RE2 syntax. Every search takes time linear in the text, whatever the pattern. */
@@ -13,13 +18,23 @@ export interface Pattern {
   readonly source: string;
   /** Does the pattern match anywhere in the text? */
   search(text: string): boolean;
+  /** Every match that is not empty, from left to right. */
+  spans(text: string): readonly { readonly start: number; readonly end: number }[];
 }
 
 /** Throws a RuleFault with the position of what the linear-time engine does not take: look-around, back-references, faulty syntax. */
 export function compilePattern(source: string): Pattern {
   if (source.length > MAX_PATTERN) throw new RuleFault(`the pattern is longer than ${MAX_PATTERN} characters`);
   const compiled = compile(source);
-  return { source, search: (text) => compiled.test(text) };
+  return { source, search: (text) => compiled.test(text), spans: (text) => spansOf(compiled, text) };
+}
+
+function spansOf(compiled: RE2JS, text: string): { start: number; end: number }[] {
+  const spans = [];
+  const matcher = compiled.matcher(text);
+  while (matcher.find())
+    if (matcher.end() > matcher.start()) spans.push({ start: matcher.start(), end: matcher.end() });
+  return spans;
 }
 
 /** One scan for many patterns. */
@@ -54,6 +69,52 @@ export function compileGate(sources: readonly string[]): Gate {
   const only = automata[0];
   if (only !== undefined && automata.length === 1) return { mayMatch: (text) => only.test(text) };
   return { mayMatch: (text) => automata.some((automaton) => automaton.test(text)) };
+}
+
+/** Says in one scan which of many lists of patterns are worth asking. */
+export interface Sorter {
+  /** The numbers of lists that may match, as a gate says it; a list that is not among them does not. */
+  candidates(text: string): ReadonlySet<number>;
+}
+
+/** The sources must each have been accepted by `compilePattern`. */
+export function compileSorter(lists: readonly (readonly string[])[]): Sorter {
+  if (lists.length <= FEW) return unsorted(lists.length);
+  const sets: { readonly set: RE2Set; readonly owners: number[] }[] = [];
+  const always: number[] = [];
+  let size = 0;
+  for (const [list, sources] of lists.entries()) {
+    const loose = [...new Set(sources)].map((source) => `(?:${withoutAnchors(source)})`);
+    const cost = loose.reduce((sum, source) => sum + RE2JS.compile(source).programSize(), 0);
+    if (cost > LARGE || loose.length === 0) {
+      always.push(list);
+      continue;
+    }
+    let last = sets.at(-1);
+    if (last === undefined || size + cost > SET_SIZE) {
+      sets.push((last = { set: new RE2Set(), owners: [] }));
+      size = 0;
+    }
+    size += cost;
+    for (const source of loose) {
+      last.set.add(source);
+      last.owners.push(list);
+    }
+  }
+  for (const { set } of sets) set.match(SAMPLE);
+  return {
+    candidates(text) {
+      const found = new Set(always);
+      for (const { set, owners } of sets) for (const at of set.match(text)) found.add(owners[at] as number);
+      return found;
+    },
+  };
+}
+
+/** Every list is always worth asking. */
+export function unsorted(count: number): Sorter {
+  const every = new Set(Array.from({ length: count }, (_, list) => list));
+  return { candidates: () => every };
 }
 
 /** A pattern source that matches exactly the given text. */

@@ -1,3 +1,5 @@
+import type { Limits } from './limits.ts';
+import type { SchemaMode } from './documents.ts';
 import type { Call, Decision, Facts, Principal, Verdict } from './types.ts';
 
 export type ListedKind = 'tool' | 'prompt' | 'resource';
@@ -9,8 +11,16 @@ export interface ConnectionRules {
   readonly holds: boolean;
   /** True when a result rule (masking or an output guardrail) reads this connection's answers. */
   readonly inspects: boolean;
+  /** What is made of arguments that do not fit the tool's input schema. */
+  readonly schema: SchemaMode;
   /** True when an input guardrail reads this connection's calls. */
   readonly reads: boolean;
+  /** How often, how many at once and how much; counted by whoever has a clock. */
+  readonly limits: Limits;
+  /** True when masking makes placeholders or digests: `Facts.tokens` is asked for then. */
+  readonly needsTokens: boolean;
+  /** The entity types whose placeholders are replaced by their values in the arguments of this tool. */
+  restores(tool: string): ReadonlySet<string>;
   /** True when access control narrows what this caller may list: his unknown names are answered by the gateway. */
   filters(who: Principal): boolean;
   /** May this caller see the connection at all? */
@@ -30,4 +40,6 @@ export interface Rulebook {
   /** SHA-256 over the canonical rule documents, hex. */
   readonly revision: string;
   connection(name: string): ConnectionRules | undefined;
+  /** Ids of all limits: what was counted under others may be forgotten. */
+  readonly limits: ReadonlySet<string>;
 }

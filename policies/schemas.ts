@@ -1,3 +1,7 @@
+import { INPUT_ENTRY, OUTPUT_ENTRY, REVIEW } from './guardrail/entry-schema.ts';
+
+import { MASKING_STRATEGIES } from './masking/strategy-schema.ts';
+
 /** JSON Schemas (draft 2020-12) of the rule documents. They say what has the right shape; `checkRules` says what makes sense. */
 
 interface Schema {
@@ -23,13 +27,13 @@ function document(title: string, description: string, required: readonly string[
   };
 }
 
-const NAME = text('Name of the rule, unique among rules of its kind; it appears in denials and in the record.', {
+export const NAME = text('Name of the rule, unique among rules of its kind; it appears in denials and in the record.', {
   minLength: 1,
   maxLength: 200,
 });
-const DESCRIPTION = text('What the rule is for, for the people who read the rules.', { default: '' });
+export const DESCRIPTION = text('What the rule is for, for the people who read the rules.', { default: '' });
 
-const BINDING: Schema = {
+export const BINDING: Schema = {
   connections: texts('Names of the connections that the rule applies to. `gateway` is reached only by its name.', {
     default: [],
   }),
@@ -39,43 +43,7 @@ const BINDING: Schema = {
   ),
 };
 
-const ENTRY: Schema = {
-  type: 'object',
-  description: 'One thing to look for.',
-  additionalProperties: false,
-  required: ['type'],
-  properties: {
-    type: {
-      enum: ['deny_words_list', 'pattern_match'],
-      description:
-        '`deny_words_list` looks for words as parts of a text, `pattern_match` for a pattern anywhere in it.',
-    },
-    words: texts('The words of a `deny_words_list`.', { minItems: 1 }),
-    case_sensitive: {
-      type: 'boolean',
-      description: 'Whether the words of a `deny_words_list` must match in upper and lower case.',
-      default: false,
-    },
-    pattern_regex: text(
-      'The pattern of a `pattern_match`, in RE2 syntax: linear time, no look-around, no back-references.',
-      {
-        minLength: 1,
-        maxLength: 10_000,
-      },
-    ),
-    message: text('What the caller is told when the entry blocks; without it a sentence that names the guardrail.', {
-      minLength: 1,
-      maxLength: 1000,
-    }),
-    action: {
-      enum: ['block', 'warn'],
-      description: '`block` refuses the call or withholds the answer, `warn` only records that the entry matched.',
-      default: 'block',
-    },
-  },
-};
-
-const direction = (description: string): Schema => ({
+const direction = (description: string, entry: object): Schema => ({
   type: 'object',
   description,
   additionalProperties: false,
@@ -84,7 +52,7 @@ const direction = (description: string): Schema => ({
     rules: {
       type: 'array',
       description: 'Tried in order; the first one that blocks ends the guardrail.',
-      items: ENTRY,
+      items: entry,
     },
   },
 });
@@ -98,8 +66,12 @@ export const GUARDRAIL_SCHEMA = document('Guardrail', 'Refuses calls and answers
     description: '`observe` records what the guardrail would have done and never blocks.',
     default: 'enforce',
   },
-  input: direction('What is looked for in calls: names, arguments and everything else in their parameters.'),
-  output: direction('What is looked for in answers and in every other message to the client.'),
+  review: REVIEW,
+  input: direction(
+    'What is looked for in calls: names, arguments and everything else in their parameters.',
+    INPUT_ENTRY,
+  ),
+  output: direction('What is looked for in answers and in every other message to the client.', OUTPUT_ENTRY),
 });
 
 export const MASKING_SCHEMA = document(
@@ -149,6 +121,7 @@ export const MASKING_SCHEMA = document(
       description: 'Matches that are less certain than this are left alone.',
       default: 0.5,
     },
+    ...MASKING_STRATEGIES,
   },
 );
 
@@ -206,6 +179,10 @@ export const ACCESS_CONTROL_SCHEMA = document(
     server_requests: filter(
       'requests',
       "Which requests of servers reach the groups' clients, by method: elicitation/create, sampling/createMessage, roots/list; ping always does.",
+    ),
+    required_scopes: texts(
+      'Scopes that the access token of a caller must have for the tools, prompts and resources that the rule allows; gateway tokens have none.',
+      { default: [] },
     ),
     when: text('CEL condition; a call for which it is not true is denied.', { minLength: 1, maxLength: 10_000 }),
   },

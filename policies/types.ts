@@ -18,6 +18,8 @@ export interface Principal {
   /** Subjects of the token's `act` claim, outermost first (RFC 8693 section 4.1). */
   readonly actors: readonly string[];
   readonly clientId?: string;
+  /** Of his access token; absent for whoever has none, as with gateway tokens. */
+  readonly scopes?: readonly string[];
 }
 
 export type CallKind = 'tool' | 'prompt' | 'resource' | 'protocol' | 'server_request' | 'http';
@@ -42,6 +44,8 @@ export interface Call {
   readonly arguments: Json;
   /** The exact JSON text of the message's params (`{}` when absent): what text rules read. */
   readonly text: string;
+  /** JSON text of what else goes to the upstream, such as unknown members and headers, for input rules; absent when there is nothing. */
+  readonly beside?: string;
   readonly annotations: ToolAnnotations;
   /** Hash of the tool's whole definition; absent when the tool is not in the catalog. */
   readonly definition?: string;
@@ -50,14 +54,18 @@ export interface Call {
 /** What a rule saw: where and of which kind, never the value. */
 export interface Finding {
   readonly rule: string;
-  readonly policy: 'access' | 'guardrail' | 'masking' | 'approval';
+  readonly policy: 'access' | 'guardrail' | 'masking' | 'approval' | 'limit' | 'schema' | 'pin';
   readonly direction: 'input' | 'output';
-  readonly action: 'block' | 'hold' | 'warn' | 'mask' | 'error';
+  readonly action: 'block' | 'hold' | 'warn' | 'redact' | 'mask' | 'error';
   /** JSON Pointer (RFC 6901) of the string; masked keys are named by their position, `*`. */
   readonly path: string;
   /** Entity type for masking, rule entry type (`deny_words_list`, ...) otherwise. */
   readonly entity: string;
   readonly count: number;
+  /** Name of the rule's entry that saw it, where it has one. */
+  readonly entry?: string;
+  /** The rule only observes: `action` is what it would have done. */
+  readonly observed?: true;
 }
 
 /** Why a call is refused; `reason` is the rule author's sentence and never repeats what was matched. */
@@ -67,6 +75,10 @@ export interface Denial {
   readonly rule: string;
   readonly reason: string;
   readonly remedy: string;
+  /** Seconds after which the same call may pass; absent where nobody knows. */
+  readonly retryAfter?: number;
+  /** All scopes that the call needs, where the caller's token lacks one. */
+  readonly scopes?: readonly string[];
 }
 
 /** One approval rule that holds a call, as the review will show and count it. */
@@ -92,10 +104,35 @@ export type Decision =
 /** One policy's voice about a call; the strictest opinion wins (deny, hold, allow). */
 export type Opinion = Decision | undefined;
 
+/** Where a value does not fit a JSON Schema: a JSON Pointer into the value, and the keyword that refuses it. */
+export interface SchemaFault {
+  readonly path: string;
+  readonly keyword: string;
+}
+
+/** What a JSON Schema makes of a value. */
+export interface SchemaReport {
+  /** Why nothing can be said: for the log, since the schema's own text may stand in it. */
+  readonly unusable?: string;
+  readonly faults: readonly SchemaFault[];
+}
+
+/** What masking may not make by itself: placeholders are state, and digests need a key. */
+export interface TokenSource {
+  /** The placeholder of a value, the same for the same value; the mere `<TYPE>` when no more can be kept. */
+  placeholder(type: string, value: string): string;
+  /** 16 hexadecimal digits that only the holder of the key can make from the value. */
+  digest(type: string, value: string): string;
+}
+
 /** State that rules need and policies may not fetch; filled by `gather` for the rules that name it. */
 export interface Facts {
   /** Names of the tools, prompts and resources that the connection offers; absent when no rule needed them. */
   readonly catalog?: ReadonlySet<string>;
+  /** Absent when no rule makes placeholders or digests, and for callers that get none. */
+  readonly tokens?: TokenSource;
+  /** The arguments, compared with the tool's input schema; absent where they are not. */
+  readonly schema?: SchemaReport;
 }
 
 /** What a policy makes of text that leaves: replaced JSON text, or the reason it must not leave. */

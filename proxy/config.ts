@@ -8,6 +8,7 @@ import { showListen } from './config/formats.ts';
 import { interpolate, type Environment } from './config/interpolate.ts';
 import { ConfigFault, isWithin, showPath, type Mistake, type Path } from './config/problems.ts';
 import { isRecord, resolveRow } from './config/resolve.ts';
+import { PACKS } from './config/packs.ts';
 import { checkRuleDocuments, ruleDocuments, RULES } from './config/rules.ts';
 import type { Row } from './config/schema.ts';
 import { Secret } from './config/secret.ts';
@@ -21,7 +22,7 @@ const { recorder, hold, log, ...first } = SETTINGS.properties;
 /** The one schema of the configuration file: shape, defaults and sentences. */
 export const CONFIG_SCHEMA: Row = {
   ...SETTINGS,
-  properties: { ...first, ...RULES, recorder, hold, log },
+  properties: { ...first, packs: PACKS, ...RULES, recorder, hold, log },
 };
 
 /** The configuration in force: complete, checked, frozen. Secrets in it show themselves to `reveal()` only. */
@@ -61,7 +62,7 @@ export function parseConfig(text: string, file: string, env: Environment): Confi
     throw new ConfigFault(file, [document.place({ path: [], message })]);
   }
 
-  const interpolated = interpolate(document.value, env, new Set(Object.keys(RULES)));
+  const interpolated = interpolate(document.value, env, new Set(['packs', ...Object.keys(RULES)]));
   const written = interpolated.value as Record<string, unknown>;
   const unset = new Set(interpolated.mistakes.map((mistake) => showPath(mistake.path)));
   const mistakes: Mistake[] = [...interpolated.mistakes];

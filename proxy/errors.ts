@@ -169,6 +169,30 @@ export const ERRORS = {
     'this route is closed because of the rules of its connection: %s',
     'use the tools of the server, or ask an administrator',
   ),
+  arguments_schema: row(
+    1020,
+    200,
+    'the arguments do not fit the input schema of the tool: %s',
+    'read the input schema of the tool in tools/list, then repeat the call with arguments that fit it',
+  ),
+  schema_unusable: row(
+    1021,
+    200,
+    'the arguments cannot be compared with the input schema of the tool, and this connection lets no other call pass',
+    'ask an administrator',
+  ),
+  rate_limited: row(1041, 200, '%s', 'wait as long as data.retry_after says, then repeat the call'),
+  concurrency_limited: row(1042, 200, '%s', 'wait until a call that runs has ended, then repeat the call'),
+  budget_spent: row(1043, 200, '%s', 'tell the user that the budget is spent'),
+  loop_detected: row(1044, 200, '%s', 'do not repeat this call; change it, or tell the user that it leads nowhere'),
+  placeholder_unknown: row(
+    1030,
+    200,
+    'a placeholder in the arguments stands for nothing in this session: it is of another session, or expired',
+    'get the data again, then repeat the call with the placeholder that the answer holds now',
+  ),
+  tool_changed: row(1030, 200, 'the tool or its server is not what was trusted', 'ask an administrator to review it'),
+  tool_unreviewed: row(1031, 200, 'nobody has accepted this tool yet', 'ask an administrator to review it'),
   // Approval
   review_pending: row(
     1101,
@@ -239,6 +263,7 @@ export const ERRORS = {
   admin_required: row(1401, 200, 'admin access required', 'ask an administrator'),
   auditor_required: row(1402, 200, 'admin or auditor access required', 'ask an administrator'),
   not_found: row(1403, 200, '%s not found', 'list what exists and use one of those ids'),
+  pin_moved: row(1404, 200, 'this is not the newest definition of the %s', 'look again and decide about what it shows'),
   internal: row(-32603, 500, 'internal error', 'report the exchange id to an administrator'),
 } as const satisfies Record<string, ErrorRow>;
 

@@ -6,6 +6,7 @@ import { endRecording, endSession, type Ending } from './ending.ts';
 import { GatewayError } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import type { Asked } from './identify.ts';
+import type { Ticket } from './limits/limits.ts';
 import { newId } from './ids.ts';
 import { idKey } from './wire/frame.ts';
 import type { Recording } from './recordings.ts';
@@ -50,6 +51,8 @@ export class Exchange {
   /** True once the message went to the upstream. */
   sent = false;
   claim: Claim | undefined;
+  /** What was counted of this call under limits. */
+  ticket: Ticket | undefined;
   /** Requests of the server that this call waits for the client to answer. */
   questions = 0;
   /** What is over with this exchange: the session it belongs to, or a recording that was opened for it alone. */
@@ -148,6 +151,17 @@ export class Exchange {
     return redacted === text ? name.slice(0, 1024) : (JSON.parse(redacted) as string);
   }
 
+  /** A denial's reason may name what was asked for: it is stored as names are. */
+  #decided(): DecisionRecord {
+    const { decision } = this;
+    const { action, findings } = decision;
+    if (decision.action === 'deny') {
+      const { rule, reason, code } = decision.denial;
+      return { action, rules: [rule], reason: this.#name(reason), code, findings };
+    }
+    return { action, rules: decision.action === 'hold' ? decision.requirements.map((r) => r.rule) : [], findings };
+  }
+
   async open(): Promise<this> {
     const { call, rulebook, frame } = this.asked;
     const { recorder } = this.gateway;
@@ -163,7 +177,7 @@ export class Exchange {
         kind: call.kind,
         method: call.method,
         name: this.#name(call.name),
-        decision: toRecord(this.decision),
+        decision: this.#decided(),
         rulebook: rulebook.revision,
       };
       const session = this.#opening === undefined ? [] : [recorder.append(this.#opening)];
@@ -210,7 +224,10 @@ export class Exchange {
     this.#closed = true;
     this.#release();
     const now = this.gateway.now();
-    this.bytesOut += closing.frame?.bytes.length ?? 0;
+    const size = closing.frame?.bytes.length ?? 0;
+    this.bytesOut += size;
+    // What the gateway itself says is no answer.
+    this.ticket?.release(closing.code === undefined ? this.bytesOut : this.bytesOut - size);
     const totalMs = now - this.startedAt;
     if (this.sent) this.gateway.catalogs.note(this.asked.connection.name, closing.outcome);
     this.gateway.metrics.closed(this.asked.call.connection, closing.outcome, totalMs, this.upstreamMs, this.findings);
@@ -259,13 +276,4 @@ export class Exchange {
     const sha256 = createHash('sha256').update(frame.bytes).digest('hex');
     return Buffer.from(JSON.stringify({ bytes: frame.bytes.length, sha256 }));
   }
-}
-
-function toRecord(decision: Decision): DecisionRecord {
-  const { action, findings } = decision;
-  if (decision.action === 'deny') {
-    const { rule, reason, code } = decision.denial;
-    return { action, rules: [rule], reason, code, findings };
-  }
-  return { action, rules: decision.action === 'hold' ? decision.requirements.map((r) => r.rule) : [], findings };
 }

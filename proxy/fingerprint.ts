@@ -12,10 +12,11 @@ const LATER_ROUND = new Set(['_meta', 'requestState', 'inputResponses']);
  * the tool's definition, and the rules that hold it. Any change makes another fingerprint.
  */
 export function fingerprint(asked: Asked, rulesHash: string): string {
-  const { principal, call, frame } = asked;
-  const text = frame?.text ?? '{}';
+  const { principal, call, frame, outgoing, restored } = asked;
+  // The values are what is approved, not the placeholders that stand for them today.
+  const text = (restored === undefined ? frame : outgoing)?.text ?? '{}';
   const params = find(parseTree(text), 'params');
-  const goesOn = asked.outgoing !== undefined && find(params, 'requestState') !== undefined;
+  const goesOn = asked.era === 'modern' && outgoing !== undefined && find(params, 'requestState') !== undefined;
   const left = goesOn ? LATER_ROUND : META;
   const members = params?.type === 'object' ? params.members.filter(({ key }) => !left.has(key)) : [];
   const parts = members.map(({ key, value }) => [key, canonical(text.slice(value.start, value.end))]);

@@ -7,13 +7,16 @@ import type { Catalogs } from './forward/catalog.ts';
 import type { Ask } from './forward/client.ts';
 import type { Connection } from './forward/connection.ts';
 import type { WireSessions } from './forward/sessions.ts';
+import type { Limits } from './limits/limits.ts';
 import type { Listeners } from './listeners.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { TaskOwners } from './modern/tasks.ts';
+import type { PinSettings, Pins } from './pins.ts';
 import type { Recordings } from './recordings.ts';
 import type { Seal } from './seal.ts';
 import type { Credentials } from './types.ts';
+import type { Vault } from './vault.ts';
 import type { Waiters } from './waiters.ts';
 import type { FrameLimits } from './wire/frame.ts';
 
@@ -31,6 +34,8 @@ export interface Settings {
   readonly rulebook: Rulebook;
   readonly hold: HoldSettings;
   readonly allowedOrigins: readonly string[];
+  /** By connection. */
+  readonly pins: ReadonlyMap<string, PinSettings>;
 }
 
 /** The parts that the steps of the pipeline share; made by the composition root. */
@@ -43,6 +48,7 @@ export interface Gateway {
   readonly carriers: Carriers;
   readonly recordings: Recordings;
   readonly catalogs: Catalogs;
+  readonly pins: Pins;
   readonly waiters: Waiters;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -51,7 +57,10 @@ export interface Gateway {
   /** Seals the state of upstreams that passes through clients. */
   readonly stateSeal: Seal;
   readonly tasks: TaskOwners;
+  /** What stands behind the placeholders of masking. */
+  readonly vault: Vault;
   readonly listeners: Listeners;
+  readonly limits: Limits;
   /** Other gateways serve the same sessions: what this one does not know may be known to them. */
   readonly replicas: boolean;
   readonly frameLimits: FrameLimits;

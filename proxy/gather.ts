@@ -1,11 +1,14 @@
 import { find, parseTree } from '../policies/json/tree.ts';
 import type { Facts } from '../policies/types.ts';
+import { compareArguments, type Compared } from './arguments-schema.ts';
 import { companionNames, companionOf } from './companions.ts';
 import { GatewayError } from './errors.ts';
 import type { Catalog } from './forward/catalog.ts';
 import type { Gateway } from './gateway.ts';
 import { UNKNOWN_TOOL, type Asked } from './identify.ts';
 import { restate } from './outgoing.ts';
+import { pinnedWithin, withPin } from './pinned.ts';
+import { restore } from './placeholders.ts';
 import { LEGACY_VERSIONS } from './wire/era.ts';
 import { checkParamHeaders } from './wire/param-headers.ts';
 
@@ -17,6 +20,11 @@ const TRUSTED_MS = 5_000;
  * becomes a call to the connection `gateway`. Returns at once when all of it is known or not needed.
  */
 export function gather(asked: Asked, gateway: Gateway): Asked | Promise<Asked> {
+  const gathered = collect(asked, gateway);
+  return gathered instanceof Promise ? gathered.then((known) => withPin(known, gateway)) : withPin(gathered, gateway);
+}
+
+function collect(asked: Asked, gateway: Gateway): Asked | Promise<Asked> {
   if (!asksUpstream(asked)) return asked;
   const spoken = needsEra(asked) ? gateway.catalogs.speaks(asked.connection, asked.era) : undefined;
   return spoken instanceof Promise
@@ -25,7 +33,8 @@ export function gather(asked: Asked, gateway: Gateway): Asked | Promise<Asked> {
 }
 
 function together(asked: Asked, spoken: boolean | undefined, gateway: Gateway): Asked | Promise<Asked> {
-  return withCatalog(restate(meet(asked, spoken), gateway), gateway);
+  const known = withCatalog(restate(meet(asked, spoken), gateway), gateway);
+  return known instanceof Promise ? known.then((each) => restore(each, gateway)) : restore(known, gateway);
 }
 
 /** What is known of an upstream is made of the system's own calls; the gateway knows itself. */
@@ -52,22 +61,31 @@ function meet(asked: Asked, spoken: boolean | undefined): Asked {
 }
 
 function withCatalog(asked: Asked, gateway: Gateway): Asked | Promise<Asked> {
-  if (!needsCatalog(asked)) return asked;
-  const catalog = gateway.catalogs.get(asked.connection);
+  const within = pinnedWithin(asked);
+  if (within === undefined && !needsCatalog(asked)) return asked;
+  const { catalogs } = gateway;
+  const catalog = within === undefined ? catalogs.get(asked.connection) : catalogs.newer(asked.connection, within);
   return catalog instanceof Promise
     ? catalog.then((known) => enrich(asked, known, gateway))
     : enrich(asked, catalog, gateway);
 }
 
 function needsCatalog({ era, rules, principal, call }: Asked): boolean {
-  return (era === 'modern' && call.kind === 'tool') || rules.holds || rules.filters(principal);
+  const tool = call.kind === 'tool' && (era === 'modern' || rules.schema !== 'off');
+  return tool || rules.holds || rules.filters(principal);
 }
 
 function enrich(asked: Asked, catalog: Catalog | undefined, gateway: Gateway): Asked | Promise<Asked> {
   const checked = checkMirrored(asked, catalog, gateway);
   return checked instanceof Promise
-    ? checked.then((newer) => withFacts(asked, newer, gateway))
-    : withFacts(asked, checked, gateway);
+    ? checked.then((newer) => withSchema(asked, newer, gateway))
+    : withSchema(asked, checked, gateway);
+}
+
+function withSchema(asked: Asked, catalog: Catalog | undefined, gateway: Gateway): Asked | Promise<Asked> {
+  const add = (compared: Compared): Asked => withFacts(compared.asked, compared.catalog, gateway);
+  const compared = compareArguments(asked, catalog, gateway, TRUSTED_MS);
+  return compared instanceof Promise ? compared.then(add) : add(compared);
 }
 
 /** Header and body of a tool call must agree (duty R-07); a mismatch with a list that may be stale is looked at once more. */
@@ -119,7 +137,7 @@ function withFacts(asked: Asked, catalog: Catalog | undefined, gateway: Gateway)
   }
   const tool = call.kind === 'tool' ? catalog?.tools.get(call.name) : undefined;
   const names = catalog === undefined ? undefined : namesOf(catalog, call.kind);
-  const facts: Facts = names === undefined ? {} : { catalog: names };
+  const facts: Facts = names === undefined ? asked.facts : { ...asked.facts, catalog: names };
   if (tool === undefined) return { ...asked, facts };
   return { ...asked, facts, call: { ...call, annotations: tool.annotations, definition: tool.definition } };
 }

@@ -8,6 +8,7 @@ import type { Claim, Exchange } from './exchange.ts';
 import { fingerprint } from './fingerprint.ts';
 import { gather } from './gather.ts';
 import { newId } from './ids.ts';
+import { scopeOf } from './placeholders.ts';
 import type { Outbound, Reply } from './types.ts';
 import { notificationFrame } from './wire/frame.ts';
 import { member } from './wire/member.ts';
@@ -45,8 +46,10 @@ export async function* hold(exchange: Exchange): AsyncGenerator<Reply, Admission
 }
 
 function denied(denial: Denial): GatewayError {
-  const { code, rule, reason, remedy } = denial;
-  return new GatewayError(code as ErrorCode, reason, { data: { rule, ...(remedy === '' ? {} : { remedy }) } });
+  const { code, rule, reason, remedy, scopes, retryAfter } = denial;
+  const wait = retryAfter === undefined ? {} : { retry_after: retryAfter };
+  const data = { rule, ...wait, ...(scopes === undefined ? {} : { scopes }), ...(remedy === '' ? {} : { remedy }) };
+  return new GatewayError(code as ErrorCode, reason, { data });
 }
 
 async function findReview(exchange: Exchange): Promise<Review> {
@@ -78,6 +81,7 @@ async function findReview(exchange: Exchange): Promise<Review> {
     expiresAt: gateway.now() + gateway.settings().hold.reviewExpiryMs,
     message: asked.frame.bytes,
   });
+  if (asked.restored !== undefined) gateway.vault.lend(review.id, scopeOf(asked, gateway));
   return review;
 }
 
@@ -112,12 +116,16 @@ async function settleWith(exchange: Exchange, review: Review): Promise<Admission
   switch (review.state) {
     case 'APPROVED': {
       await reconsider(exchange);
+      enter(exchange);
       const by = toActor(exchange.asked.principal, exchange.asked.arrival.credentials.address);
       const claimed = await reviews.move(review.id, 'APPROVED', 'PROCESSING', {
         by,
         executionSession: exchange.session,
       });
-      if (claimed === undefined) return undefined;
+      if (claimed === undefined) {
+        exchange.ticket?.leave();
+        return undefined;
+      }
       exchange.claim = claimOf(exchange, review.id);
       return FORWARD;
     }
@@ -154,16 +162,27 @@ async function reconsider(exchange: Exchange): Promise<void> {
   const { gateway, asked } = exchange;
   const { arrival, call, principal, facts } = asked;
   await gateway.authenticate(arrival.credentials, arrival.route, gateway.now());
-  const { call: current } = await gather(asked, gateway);
+  const { call: current, pin } = await gather(asked, gateway);
+  if (pin?.denial !== undefined) throw denied(pin.denial);
   if (current.definition !== call.definition)
     throw new GatewayError('review_wrong_state', 'the tool changed meanwhile');
-  const decision = gateway.settings().rulebook.connection(call.connection)?.decide(call, principal, facts);
+  const decision = gateway
+    .settings()
+    .rulebook.connection(call.connection)
+    ?.decide(asked.restored ?? call, principal, facts);
   if (decision === undefined) throw new GatewayError('connection_unknown');
   if (decision.action === 'deny') throw denied(decision.denial);
   const held = exchange.decision.action === 'hold' ? exchange.decision.rulesHash : undefined;
   if (decision.action === 'hold' && decision.rulesHash !== held) {
     throw new GatewayError('review_wrong_state', 'the approval rules changed meanwhile');
   }
+}
+
+/** An approved call takes its place among those that run; when there is none it may be tried again on the same approval. */
+function enter(exchange: Exchange): void {
+  const entered = exchange.ticket?.enter();
+  exchange.findings.push(...(entered?.findings ?? []));
+  if (entered?.denial !== undefined) throw denied(entered.denial);
 }
 
 function claimOf(exchange: Exchange, id: string): Claim {

@@ -1,11 +1,14 @@
 import type { ConnectionRules, Rulebook } from '../policies/rulebook.ts';
 import type { Call, CallKind, Facts, Principal, ToolAnnotations } from '../policies/types.ts';
+import type { SchemaCheck } from '../policies/schema/compile-schema.ts';
 import { memberSpan } from '../policies/json/member.ts';
+import { besideOf } from './beside.ts';
 import { GatewayError } from './errors.ts';
 import type { Connection } from './forward/connection.ts';
 import type { WireSession } from './forward/sessions.ts';
 import type { Gateway, Settings } from './gateway.ts';
 import { toHttpCall } from './http-call.ts';
+import type { Pinned } from './pins.ts';
 import type { Arrival, Era, Frame } from './types.ts';
 import { classify, knownMethod } from './wire/era.ts';
 import { member } from './wire/member.ts';
@@ -25,12 +28,22 @@ export interface Asked {
   readonly session: WireSession | undefined;
   readonly call: Call;
   readonly facts: Facts;
+  /** The tool's input schema, where the connection's mode has arguments compared with it. */
+  readonly input?: SchemaCheck;
+  /** The tool's output schema, where the connection's mode has answers compared with it. */
+  readonly output?: SchemaCheck;
+  /** What the pins say of the tool; absent when nothing stands against it. */
+  readonly pin?: Pinned | undefined;
   /** False when the method is neither of the revision nor configured: decided as a denial. */
   readonly methodKnown: boolean;
   /** True when the upstream is of the other era: it is spoken to through the connection's face. */
   readonly translated: boolean;
   /** The message as the upstream gets it, where that is not what the client sent. */
   readonly outgoing?: Frame;
+  /** The call with the values behind its placeholders, as the upstream gets it; rules judge both. */
+  readonly restored?: Call;
+  /** Headers that repeat restored arguments, in the place of the client's own. */
+  readonly mirrored?: Readonly<Record<string, string>>;
   /** For a call of a companion tool: the connection whose client made it. */
   readonly through: Connection | undefined;
 }
@@ -99,7 +112,7 @@ function understand(given: Given, gateway: Gateway): Asked {
     translated: session?.translated ?? false,
     call:
       arrival.pass === undefined
-        ? toCall(connection.name, arrival, frame, methodKnown)
+        ? toCall(connection.name, arrival, frame, methodKnown, rules.reads)
         : toHttpCall(connection, arrival, UNKNOWN_TOOL),
     facts: {},
     methodKnown,
@@ -139,7 +152,7 @@ export function findSession(
   return session;
 }
 
-function toCall(connection: string, arrival: Arrival, frame: Frame | undefined, known: boolean): Call {
+function toCall(connection: string, arrival: Arrival, frame: Frame | undefined, known: boolean, read: boolean): Call {
   const method = frame === undefined ? arrival.httpMethod : (frame.method ?? 'response');
   const params = member(frame?.value, frame?.kind === 'response' ? 'result' : 'params');
   const kind = (known ? KINDS.get(method) : undefined) ?? 'protocol';
@@ -147,6 +160,7 @@ function toCall(connection: string, arrival: Arrival, frame: Frame | undefined, 
   const name = kind === 'protocol' ? '' : member(params, nameMember);
   if (typeof name !== 'string') throw new GatewayError('arguments_invalid', `params.${nameMember} must be a string`);
   const args = kind === 'tool' || kind === 'prompt' ? member(params, 'arguments') : params;
+  const beside = read ? besideOf(arrival, frame) : undefined;
   return {
     connection,
     kind,
@@ -154,6 +168,7 @@ function toCall(connection: string, arrival: Arrival, frame: Frame | undefined, 
     name,
     arguments: args ?? {},
     text: frame === undefined ? '{}' : paramsText(frame),
+    ...(beside === undefined ? {} : { beside }),
     annotations: UNKNOWN_TOOL,
   };
 }

@@ -5,6 +5,7 @@ import { companionTools } from './companions.ts';
 import { GatewayError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Catalog } from './forward/catalog.ts';
+import { pinSettings, refusedTools } from './pinned.ts';
 import type { Frame } from './types.ts';
 import { withText } from './wire/frame.ts';
 
@@ -29,21 +30,33 @@ const LISTS: Readonly<Record<string, List>> = {
 export function governList(exchange: Exchange, frame: Frame): Frame {
   const { asked } = exchange;
   const { rules, principal, connection, call } = asked;
-  if (frame.kind !== 'response' || principal.authenticatedBy === 'system') return frame;
+  if (frame.kind !== 'response') return frame;
+  const lists = listsOf(call.method);
+  const pins = lists.some(({ kind }) => kind === 'tool') ? pinSettings(asked) : undefined;
+  const system = principal.authenticatedBy === 'system';
+  if (system && pins === undefined) return frame;
   const filters = rules.filters(principal);
   const personal = filters || rules.holds || rules.inspects;
-  const lists = listsOf(call.method);
-  if (!personal || (lists.length === 0 && asked.era !== 'modern')) return frame;
+  if (pins === undefined && (!personal || (lists.length === 0 && asked.era !== 'modern'))) return frame;
   const { text } = frame;
   const result = find(parseTree(text), 'result');
   const edits: Edit[] = [];
   for (const list of lists) {
     const items = find(result, list.member);
     if (items === undefined) continue;
-    if (items.type !== 'array') throw new GatewayError('upstream_invalid', `${list.member} is not a list`);
-    const kept = filters
-      ? items.items.filter((item) => rules.sees(list.kind, nameOf(text, item, list), principal))
-      : items.items;
+    if (items.type !== 'array') {
+      if (system || (!personal && pins?.mode !== 'block')) continue;
+      throw new GatewayError('upstream_invalid', `${list.member} is not a list`);
+    }
+    const refused = pins !== undefined && list.kind === 'tool' ? refusedTools(exchange, text, items) : undefined;
+    if (system) continue;
+    const kept =
+      filters || refused !== undefined
+        ? items.items.filter(
+            (item) =>
+              refused?.has(item) !== true && (!filters || rules.sees(list.kind, nameOf(text, item, list), principal)),
+          )
+        : items.items;
     const added =
       list.kind === 'tool' &&
       rules.holds &&
@@ -53,7 +66,7 @@ export function governList(exchange: Exchange, frame: Frame): Frame {
         : [];
     if (kept.length !== items.items.length || added.length > 0) edits.push(rewrite(text, items, kept, added));
   }
-  const scope = find(result, 'cacheScope');
+  const scope = personal && !system ? find(result, 'cacheScope') : undefined;
   if (scope !== undefined) edits.push({ start: scope.start, end: scope.end, text: '"private"' });
   return edits.length === 0 ? frame : withText(frame, splice(text, edits));
 }

@@ -20,15 +20,19 @@ import { createGatewayUpstream } from './forward/gateway.ts';
 import { WireSessions } from './forward/sessions.ts';
 import type { Gateway, Settings } from './gateway.ts';
 import { createIdentities, type Identities } from './identities.ts';
+import { keepLimits } from './limits/file.ts';
+import { Limits } from './limits/limits.ts';
 import { Listeners } from './listeners.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { TaskOwners } from './modern/tasks.ts';
+import { Pins } from './pins.ts';
 import { handle } from './pipeline.ts';
 import { Recordings } from './recordings.ts';
 import { Seal } from './seal.ts';
 import { createServer } from './server.ts';
 import { keepHouse } from './upkeep.ts';
+import { Vault } from './vault.ts';
 import { readVersion } from './version.ts';
 import { Waiters } from './waiters.ts';
 import { FRAME_LIMITS } from './wire/frame.ts';
@@ -93,6 +97,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     rulebook,
     hold: from.hold,
     allowedOrigins: from.server.allowedOrigins,
+    pins: new Map(from.connections.map((each) => [each.name, each.pins])),
   });
   let settings = settingsOf(config, compileRulebook(config.rules));
   const recorder = await openRecorder({
@@ -104,8 +109,13 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     previousKeys: keys.previous,
     primary: role === 'gateway',
   });
+  const limits = new Limits(clock);
+  // After the store is locked: the file belongs to whoever has it.
+  const limitFile = role === 'gateway' ? keepLimits(limits, `${config.recorder.path}.limits`, log) : undefined;
   const metrics = createMetrics();
   const waiters = new Waiters(recorder.reviews);
+  const pins = new Pins(recorder.pins, clock, log, metrics);
+  await pins.load();
   const ask: Ask = (arrival) => handle(arrival, gateway);
   const { listen } = config.server;
   const publicUrl = config.server.publicUrl;
@@ -164,13 +174,16 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     carriers,
     recordings: new Recordings(),
     catalogs: new Catalogs(ask, clock, log),
+    pins,
     waiters,
     metrics,
     log,
     ask,
     stateSeal: new Seal([keys.master, ...keys.previous], 'request state'),
     tasks: new TaskOwners(),
+    vault: new Vault(Buffer.from(hkdfSync('sha256', keys.master, '', 'masking digest', 32))),
     listeners: new Listeners(config.server.maxStreamsPerCaller),
+    limits,
     replicas: config.server.replicas,
     frameLimits: FRAME_LIMITS,
     publicUrl,
@@ -187,6 +200,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
     sessionsOpen: () => gateway.sessions.size,
     storeTrouble: () => recorder.trouble() !== undefined,
   });
+  limits.retain(settings.rulebook.limits);
   metrics.rulebookLoaded(settings.rulebook.revision);
   if (role === 'gateway')
     await recorder.append({ type: 'rules.loaded', at: clock(), revision: settings.rulebook.revision });
@@ -213,6 +227,7 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
       settings = settingsOf(next, compileRulebook(next.rules));
       metrics.rulebookLoaded(settings.rulebook.revision);
       gateway.listeners.rulesChanged();
+      limits.retain(settings.rulebook.limits);
       // The swap stands whether or not the note of it can be written now: calls carry the revision themselves.
       recorder
         .append({ type: 'rules.loaded', at: clock(), revision: settings.rulebook.revision })
@@ -228,10 +243,12 @@ export async function createPortcullis(config: Config, log: Log, options: Portcu
         Promise.all([...gateway.connections.values()].map(closeConnection)),
       );
       waiters.close();
+      pins.close();
       await endRecordings(gateway);
       await app.close();
       await identities.close();
       refusals.flush();
+      await limitFile?.close();
       await recorder.close();
     },
   };

@@ -38,6 +38,11 @@ export const METRICS = {
     labels: ['policy', 'entity'],
   },
   refusals_total: { type: 'counter', help: 'Messages refused, by the code of the error table.', labels: ['code'] },
+  pins_changed_total: {
+    type: 'counter',
+    help: 'Tools and servers that are new and unreviewed, or not what was trusted, by state and class of the difference.',
+    labels: ['connection', 'state', 'class'],
+  },
   sessions_open: { type: 'gauge', help: 'Sessions of clients that are open.', labels: [] },
   rulebook_info: {
     type: 'gauge',
@@ -63,6 +68,7 @@ export interface Metrics {
   closed(connection: string, outcome: Outcome, totalMs: number, upstreamMs: number, findings: readonly Finding[]): void;
   refused(code: ErrorCode): void;
   reviewChanged(state: ReviewState): void;
+  pinChanged(connection: string, state: string, difference: string): void;
   rulebookLoaded(revision: string): void;
   configReloaded(result: 'applied' | 'refused'): void;
   /** From now on these are asked at each scrape. */
@@ -99,6 +105,7 @@ export function createMetrics(): Metrics {
   const reviews = counter('reviews_changed_total');
   const findingsTotal = counter('findings_total');
   const refusals = counter('refusals_total');
+  const pins = counter('pins_changed_total');
   const rulebook = gauge('rulebook_info');
   const reloads = counter('config_reloads_total');
   gauge('holds_waiting', () => sources?.holdsWaiting() ?? 0);
@@ -151,6 +158,9 @@ export function createMetrics(): Metrics {
     },
     reviewChanged(state) {
       reviews.labels({ state }).inc();
+    },
+    pinChanged(connection, state, difference) {
+      pins.labels({ connection, state, class: difference }).inc();
     },
     rulebookLoaded(revision) {
       rulebook.reset();

@@ -1,11 +1,23 @@
-import type { Decision } from '../policies/types.ts';
+import type { Decided } from './decide.ts';
 import { Exchange } from './exchange.ts';
 import type { Gateway } from './gateway.ts';
 import type { Asked } from './identify.ts';
 import type { Recording } from './recordings.ts';
 
 /** Writes the intent; throws `record_unavailable` when it cannot be kept, and then nothing may leave. */
-export async function open(asked: Asked, decision: Decision, gateway: Gateway): Promise<Exchange> {
+export async function open(asked: Asked, { decision, ticket }: Decided, gateway: Gateway): Promise<Exchange> {
+  try {
+    const exchange = new Exchange(asked, decision, recordingOf(asked, gateway), gateway);
+    exchange.ticket = ticket;
+    return await exchange.open();
+  } catch (fault) {
+    // It does not run, and nothing will close it.
+    ticket?.release(0);
+    throw fault;
+  }
+}
+
+function recordingOf(asked: Asked, gateway: Gateway): Recording {
   const { session, principal, version, connection, arrival } = asked;
   const now = gateway.now();
   let recording: Recording;
@@ -18,7 +30,7 @@ export async function open(asked: Asked, decision: Decision, gateway: Gateway): 
     const fresh = gateway.recordings.fresh(connection.name, principal, clientOf(asked), version, now);
     recording = { ...fresh, single: true };
   } else recording = gateway.recordings.current(connection.name, principal, version, now);
-  return new Exchange(asked, decision, recording, gateway).open();
+  return recording;
 }
 
 /** What the client says it is: displayed, never decided on. */

@@ -34,8 +34,8 @@ export async function* handle(arrival: Arrival, gateway: Gateway): AsyncGenerato
     const frame = (progress.frame = read);
     const identified = (progress.asked = identify(arrival, principal, frame, gateway));
     const asked = (progress.asked = await gather(identified, gateway));
-    const decision = decide(asked);
-    const exchange = (progress.exchange = await open(asked, decision, gateway));
+    const decided = decide(asked, gateway.limits);
+    const exchange = (progress.exchange = await open(asked, decided, gateway));
     const admission = yield* hold(exchange);
     const answer = await forward(exchange, admission);
     yield* inspect(exchange, answer);

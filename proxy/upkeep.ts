@@ -15,6 +15,7 @@ export function keepHouse(gateway: Gateway): () => void {
   const round = async (): Promise<void> => {
     await recorder.reviews.expire(now());
     await gateway.listeners.reviewAll(now());
+    gateway.vault.expire(now());
     for (const session of sessions.idle(now())) {
       // Where several gateways serve one session, nobody knows that no other does: the upstream ends it by its own clock.
       const undertaker = sessions.retire(session);

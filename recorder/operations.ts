@@ -1,6 +1,8 @@
+import type { Pin, Sight } from '../policies/pins/pin.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { Intake } from './intake.ts';
 import type { Ledger } from './ledger.ts';
+import type { PinsTable } from './pins-table.ts';
 import type { ReviewDesk } from './review-desk.ts';
 import type { SessionsTable } from './sessions-table.ts';
 import type { TokensTable } from './tokens-table.ts';
@@ -24,6 +26,7 @@ export interface Tables {
   readonly reviews: ReviewDesk;
   readonly sessions: SessionsTable;
   readonly tokens: TokensTable;
+  readonly pins: PinsTable;
 }
 
 /** What the main thread can ask of the writer thread; bytes arrive as plain Uint8Arrays. */
@@ -45,9 +48,16 @@ export const OPERATIONS = {
   'sessions.list': ({ sessions }: Tables, filter: SessionFilter) => sessions.list(filter),
   'sessions.get': ({ sessions }: Tables, id: string) => sessions.get(id),
   'sessions.exchanges': ({ sessions }: Tables, id: string) => sessions.exchanges(id),
+  'sessions.exchange': ({ sessions }: Tables, id: string, owner: SessionFilter['owner']) =>
+    sessions.exchange(id, owner),
   'tokens.create': ({ tokens }: Tables, token: Omit<TokenRecord, 'revokedAt'>, by: Actor) => tokens.create(token, by),
   'tokens.revoke': ({ tokens }: Tables, id: string, by: Actor) => tokens.revoke(id, by),
   'tokens.list': ({ tokens }: Tables) => tokens.list(),
+  'pins.list': ({ pins }: Tables, connection: string | undefined) => pins.list(connection),
+  'pins.get': ({ pins }: Tables, id: string) => pins.get(id),
+  'pins.sighted': ({ pins }: Tables, sights: readonly Sight[]) => pins.sighted(sights),
+  'pins.accept': ({ pins }: Tables, id: string, fingerprint: string, by: Actor) => pins.accept(id, fingerprint, by),
+  'pins.reject': ({ pins }: Tables, id: string, fingerprint: string, by: Actor) => pins.reject(id, fingerprint, by),
 } as const;
 
 export type Operation = keyof typeof OPERATIONS;
@@ -71,4 +81,5 @@ export type Report =
   | { readonly kind: 'error'; readonly call: number; readonly reason: string; readonly unavailable: boolean }
   | { readonly kind: 'review'; readonly review: Review }
   | { readonly kind: 'tokens'; readonly tokens: readonly TokenRecord[] }
+  | { readonly kind: 'pins'; readonly pins: readonly Pin[] }
   | { readonly kind: 'trouble'; readonly reason: string | undefined };

@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import type { Pin } from '../policies/pins/pin.ts';
 import { JournalFile } from './journal.ts';
 import { holdLock } from './lock.ts';
+import type { Pins } from './pin-types.ts';
 import { journalFolder, repairJournal } from './segments.ts';
 import { assertMove } from './review-states.ts';
 import { Shared } from './shared.ts';
@@ -38,6 +40,7 @@ async function start(options: RecorderOptions, release: () => void): Promise<Rec
   const shared = new Shared();
   const reviewListeners = new Set<(review: Review) => void>();
   const tokenListeners = new Set<(tokens: readonly TokenRecord[]) => void>();
+  const pinListeners = new Set<(pins: readonly Pin[]) => void>();
   const left = primary ? repairJournal(folder) : { start: 0, end: 0 };
   shared.segment = left.start;
   shared.written = left.end;
@@ -45,6 +48,7 @@ async function start(options: RecorderOptions, release: () => void): Promise<Rec
   const data = { path, primary, durability, version, masterKey, previousKeys, journal: journalOfThread };
   const writer = new Writer(data, shared, (report) => {
     if (report.kind === 'review') for (const listener of reviewListeners) listener(report.review);
+    else if (report.kind === 'pins') for (const listener of pinListeners) listener(report.pins);
     else for (const listener of tokenListeners) listener(report.tokens);
   });
   const moved = await writer.ready();
@@ -71,6 +75,7 @@ async function start(options: RecorderOptions, release: () => void): Promise<Rec
     reviews: reviewsOf(writer, reviewListeners),
     sessions: sessionsOf(writer),
     tokens: tokensOf(writer, tokenListeners),
+    pins: pinsOf(writer, pinListeners),
     settled: async () => {
       await journal?.settled();
       await writer.settle(journal === undefined ? 0 : shared.written);
@@ -116,6 +121,7 @@ function sessionsOf(writer: Writer): Sessions {
     list: (filter) => writer.call('sessions.list', filter),
     get: (id) => writer.call('sessions.get', id),
     exchanges: (id) => writer.call('sessions.exchanges', id),
+    exchange: (id, owner) => writer.call('sessions.exchange', id, owner),
   };
 }
 
@@ -124,6 +130,17 @@ function tokensOf(writer: Writer, listeners: Set<(tokens: readonly TokenRecord[]
     create: (token, by) => writer.call('tokens.create', token, by),
     revoke: (id, by) => writer.call('tokens.revoke', id, by),
     list: () => writer.call('tokens.list'),
+    onChange: (listener) => listen(listeners, listener),
+  };
+}
+
+function pinsOf(writer: Writer, listeners: Set<(pins: readonly Pin[]) => void>): Pins {
+  return {
+    list: (connection) => writer.call('pins.list', connection),
+    get: (id) => writer.call('pins.get', id),
+    sighted: (sights) => writer.call('pins.sighted', sights),
+    accept: (id, fingerprint, by) => writer.call('pins.accept', id, fingerprint, by),
+    reject: (id, fingerprint, by) => writer.call('pins.reject', id, fingerprint, by),
     onChange: (listener) => listen(listeners, listener),
   };
 }

@@ -45,6 +45,13 @@ const MIGRATIONS: readonly string[] = [
     revoked_at INTEGER) STRICT;
   CREATE INDEX tokens_changed ON tokens (changed);
   `,
+  `
+  CREATE TABLE pins (id TEXT PRIMARY KEY, changed INTEGER NOT NULL, connection TEXT NOT NULL, kind TEXT NOT NULL,
+    name TEXT NOT NULL, state TEXT NOT NULL, class TEXT, note TEXT, trusted TEXT, trusted_text TEXT, candidate TEXT,
+    candidate_text TEXT, first_seen INTEGER NOT NULL, seen_at INTEGER NOT NULL, decided_at INTEGER, decided_by TEXT) STRICT;
+  CREATE INDEX pins_changed ON pins (changed);
+  CREATE INDEX pins_connection ON pins (connection);
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -60,14 +60,30 @@ export class SessionsTable {
   }
 
   exchanges(id: string): ExchangeRecord[] {
+    return this.#read('WHERE x.session = ? ORDER BY x.opened', id);
+  }
+
+  /** One exchange by its id; with an owner only one of his sessions. There is no index of ids: calls would pay for it. */
+  exchange(id: string, owner?: SessionFilter['owner']): ExchangeRecord | undefined {
+    const own =
+      'SELECT x.session FROM sessions s JOIN exchanges x ON x.session = s.id WHERE s.issuer = ? AND s.subject = ? AND x.id = ?';
+    const session = (
+      owner === undefined
+        ? this.#db.prepare('SELECT session FROM exchanges WHERE id = ?').pluck().get(id)
+        : this.#db.prepare(own).pluck().get(owner.issuer, owner.subject, id)
+    ) as string | undefined;
+    return session === undefined ? undefined : this.#read('WHERE x.session = ? AND x.id = ?', session, id)[0];
+  }
+
+  #read(where: string, ...of: readonly string[]): ExchangeRecord[] {
     const rows = this.#db
       .prepare(
         `SELECT x.id, o.canonical AS opening, c.canonical AS closing, q.body AS request, a.body AS response
          FROM exchanges x JOIN entries o ON o.id = x.opened LEFT JOIN entries c ON c.id = x.closed
            LEFT JOIN bodies q ON q.entry = x.opened LEFT JOIN bodies a ON a.entry = x.closed
-         WHERE x.session = ? ORDER BY x.opened`,
+         ${where}`,
       )
-      .all(id) as ExchangeRow[];
+      .all(...of) as ExchangeRow[];
     const messages = this.#db.prepare<[string], MessageRow>(
       `SELECT e.canonical, b.body FROM messages m JOIN entries e ON e.id = m.entry LEFT JOIN bodies b ON b.entry = m.entry
        WHERE m.exchange = ? ORDER BY m.entry`,

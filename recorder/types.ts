@@ -1,4 +1,8 @@
 import type { CallKind, Finding, JsonObject, Principal, Requirement } from '../policies/types.ts';
+import type { Actor } from './actor.ts';
+import type { PinEntry, Pins } from './pin-types.ts';
+
+export type { Actor };
 
 /** How an exchange ended. `unknown`: the upstream may have run the call, but no answer was seen. */
 export type Outcome =
@@ -18,14 +22,6 @@ export interface DecisionRecord {
   readonly reason?: string;
   readonly code?: string;
   readonly findings: readonly Finding[];
-}
-
-/** Whoever acted, as stored beside an act: no claims, no token. */
-export interface Actor {
-  readonly issuer: string;
-  readonly subject: string;
-  readonly email?: string;
-  readonly address?: string;
 }
 
 /** One entry of the audit log. At most one body rides along; entries hash its salted digest, never the body. */
@@ -91,7 +87,8 @@ export type Entry =
       by?: Actor;
       reason?: string;
     }
-  | { type: 'token.changed'; at: number; id: string; change: 'created' | 'revoked'; by: Actor };
+  | { type: 'token.changed'; at: number; id: string; change: 'created' | 'revoked'; by: Actor }
+  | PinEntry;
 
 /** Append-only evidence. `append` resolves when the entry is durable as configured, and rejects with `record_unavailable` if it cannot be. */
 export interface Journal {
@@ -241,6 +238,8 @@ export interface Sessions {
   get(id: string): Promise<SessionSummary | undefined>;
   /** The session's exchanges in order of opening, bodies included. */
   exchanges(id: string): Promise<readonly ExchangeRecord[]>;
+  /** One exchange by its id, bodies included; with an owner only if it is one of his. */
+  exchange(id: string, owner?: SessionFilter['owner']): Promise<ExchangeRecord | undefined>;
 }
 
 /** A gateway token as stored: its SHA-256 only. */
@@ -269,6 +268,7 @@ export interface Recorder extends Journal {
   readonly reviews: Reviews;
   readonly sessions: Sessions;
   readonly tokens: Tokens;
+  readonly pins: Pins;
   /** Resolves when all that was appended so far is in the store. For readers and tests, not for calls. */
   settled(): Promise<void>;
   /** Is the store taking entries? Undefined when it is, otherwise the reason. */

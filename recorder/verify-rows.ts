@@ -1,3 +1,5 @@
+import { pinEvidence } from './pins-table.ts';
+import type { PinRow } from './pins-table.ts';
 import { ReviewsTable } from './reviews-table.ts';
 import type { ReviewRow } from './reviews-table.ts';
 import type { Db, Statement } from './store.ts';
@@ -14,7 +16,7 @@ interface Opened {
   readonly entry: Of<'exchange.opened'>;
 }
 
-const COUNTED = ['sessions', 'exchanges', 'messages', 'reviews', 'tokens'] as const;
+const COUNTED = ['sessions', 'exchanges', 'messages', 'reviews', 'tokens', 'pins'] as const;
 type Counted = (typeof COUNTED)[number];
 
 /** Rows that no entry made: searched for only when there are more rows than entries account for. */
@@ -24,6 +26,7 @@ const STRANGERS: Readonly<Record<Counted, string>> = {
   messages: `SELECT t.exchange FROM messages t LEFT JOIN entries e ON e.id = t.entry WHERE e.ref IS NOT t.exchange OR e.type <> 'exchange.message'`,
   reviews: `SELECT t.id FROM reviews t LEFT JOIN entries e ON e.id = t.changed WHERE e.ref IS NOT t.id OR e.type <> 'review.changed'`,
   tokens: `SELECT t.id FROM tokens t LEFT JOIN entries e ON e.id = t.changed WHERE e.ref IS NOT t.id OR e.type <> 'token.changed'`,
+  pins: `SELECT t.id FROM pins t LEFT JOIN entries e ON e.id = t.changed WHERE e.ref IS NOT t.id OR e.type <> 'pin.changed'`,
 };
 
 /** Checks the rows that people are shown, or that lead to them, against the entries that made them. */
@@ -35,9 +38,10 @@ export class RowAudit {
   readonly #session: Statement;
   readonly #message: Statement;
   readonly #token: Statement;
+  readonly #pin: Statement;
   /** Exchanges whose outcome was not met yet. */
   readonly #open = new Map<string, Opened>();
-  readonly #met: Record<Counted, number> = { sessions: 0, exchanges: 0, messages: 0, reviews: 0, tokens: 0 };
+  readonly #met: Record<Counted, number> = { sessions: 0, exchanges: 0, messages: 0, reviews: 0, tokens: 0, pins: 0 };
   #closedSessions = 0;
 
   constructor(db: Db, complain: Complain) {
@@ -48,6 +52,7 @@ export class RowAudit {
     this.#session = db.prepare('SELECT * FROM sessions WHERE id = ?');
     this.#message = db.prepare('SELECT 1 FROM messages WHERE exchange = ? AND entry = ?').pluck();
     this.#token = db.prepare('SELECT * FROM tokens WHERE id = ?');
+    this.#pin = db.prepare('SELECT * FROM pins WHERE id = ?');
   }
 
   entry({ id, entry, body }: ReadEntry): void {
@@ -74,6 +79,9 @@ export class RowAudit {
         break;
       case 'token.changed':
         this.#tokenChange(entry.id, id, body);
+        break;
+      case 'pin.changed':
+        this.#pinChange(entry.id, id, body);
         break;
       default:
         break;
@@ -175,6 +183,13 @@ export class RowAudit {
     if (this.#stale('tokens', `token ${ref}`, row, id)) return;
     this.#met.tokens++;
     this.#proof(`token ${ref}`, body, tokenEvidence(row as TokenRow));
+  }
+
+  #pinChange(ref: string, id: number, body: Buffer | undefined): void {
+    const row = this.#pin.get(ref) as PinRow | undefined;
+    if (this.#stale('pins', `pin ${ref}`, row, id)) return;
+    this.#met.pins++;
+    this.#proof(`pin ${ref}`, body, pinEvidence(row as PinRow));
   }
 
   /** True unless this entry is the one that the row says it was last changed by. */

@@ -6,6 +6,7 @@ import { Keys } from './keys.ts';
 import { Ledger } from './ledger.ts';
 import { OPERATIONS } from './operations.ts';
 import type { Report, Request, Tables } from './operations.ts';
+import { PinsTable } from './pins-table.ts';
 import { ReviewDesk } from './review-desk.ts';
 import { SessionsTable } from './sessions-table.ts';
 import { Shared } from './shared.ts';
@@ -87,6 +88,7 @@ export class WriterLoop {
     const ledger = new Ledger(db, version);
     const checkpoints = new Checkpoints(db, path, keys, ledger);
     const tokens = new TokensTable(db, ledger, (changed) => this.#port.send({ kind: 'tokens', tokens: changed }));
+    const pins = new PinsTable(db, ledger, (changed) => this.#port.send({ kind: 'pins', pins: changed }));
     const reviews = new ReviewDesk({
       db,
       ledger,
@@ -100,8 +102,9 @@ export class WriterLoop {
       reviews,
       sessions: new SessionsTable(db),
       tokens,
+      pins,
     };
-    this.#watcher = new Watcher(db, ledger, reviews);
+    this.#watcher = new Watcher(db, ledger, { reviews, pins });
     this.#setPosition = db.prepare('UPDATE meta SET value = ? WHERE key = ?');
     if (journal === undefined) return;
     if (readMeta(db, POSITION) === undefined) writeMeta(db, POSITION, '0');
@@ -222,6 +225,7 @@ export class WriterLoop {
       this.#lookAt = now + POLL_MS;
       const seen = this.#watcher.look();
       for (const review of seen.reviews) this.#port.send({ kind: 'review', review });
+      if (seen.pins.length > 0) this.#port.send({ kind: 'pins', pins: seen.pins });
       if (seen.tokens) this.#port.send({ kind: 'tokens', tokens: tokens.list() });
     }
   }

@@ -4,7 +4,7 @@ import type { Answer, Arguments, Operation, Report, Request } from './operations
 import type { Shared } from './shared.ts';
 import type { WriterData } from './writer-loop.ts';
 
-type Listener = (report: Extract<Report, { kind: 'review' | 'tokens' }>) => void;
+type Listener = (report: Extract<Report, { kind: 'review' | 'tokens' | 'pins' }>) => void;
 
 /** How long a clean stop may take before the thread is ended: what it did not move stays in the journal. */
 const CLOSE_MS = 1500;

@@ -1,7 +1,6 @@
 import { CONFIG_SCHEMA } from '../proxy/config.ts';
 import { listRows, type NamedRow } from '../proxy/config/rows.ts';
 import { expectedOf } from '../proxy/config/wording.ts';
-import { ERRORS, type ErrorRow } from '../proxy/errors.ts';
 import { METRICS, type MetricRow } from '../proxy/metrics.ts';
 
 const NOTE = '<!-- Written by scripts/write-docs.ts; change the table it comes from, not this page. -->';
@@ -71,26 +70,6 @@ function valueWords(row: NamedRow['row']): string {
         ? `, at least ${row.minimum}`
         : `, ${row.minimum} to ${row.maximum}`;
   return `${expectedOf(row)}${range}`;
-}
-
-/** docs/errors.md: every refusal a client can meet. */
-export function renderErrors(): string {
-  const lines = Object.entries<ErrorRow>(ERRORS).map(([code, row]) => {
-    const sentence = cell(row.sentence.replaceAll('%s', '…'));
-    return `| \`${code}\` | ${row.rpc} | ${row.http} | ${sentence} | ${cell(row.remedy)} |`;
-  });
-  return `# Errors
-
-${NOTE}
-
-Every refusal carries a stable code. A denied or held tools/call is answered with a tool result whose \`isError\` is true, so that the
-model reads the sentence; everything else is a JSON-RPC error. "…" stands for a detail that depends on the case and never repeats a
-secret. Policy refusals have HTTP status 200, because another 4xx than 401 and 403 makes some clients fall back to an older protocol.
-
-| code | JSON-RPC code | HTTP status | sentence | what to do |
-|---|---|---|---|---|
-${lines.join('\n')}
-`;
 }
 
 /** docs/metrics.md: every metric of the gateway's own. */

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { renderConfiguration, renderErrors, renderMetrics } from './docs-pages.ts';
+import { renderConfiguration, renderMetrics } from './docs-pages.ts';
+import { renderErrors } from './error-pages.ts';
 import { withSentences } from './example-sentences.ts';
 
 /** Files that are written from tables of the program: path from the repository's root, and what must stand in them. */

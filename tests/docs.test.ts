@@ -36,7 +36,7 @@ t.test('the configuration in the README is accepted as it stands [readme-config-
 t.test('README, AGENTS and scripts name only commands that exist', async (t) => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   for (const page of pages) {
-    for (const match of read(page).matchAll(/npm run (?:-s )?([a-z]+)/g))
+    for (const match of read(page).matchAll(/npm run (?:-s )?([a-z-]+)/g))
       t.ok(Object.hasOwn(scripts, match[1]!), `${page}: npm run ${match[1]}`);
   }
 });

@@ -1,7 +1,8 @@
 import type { CustomEntity, MaskingDocument } from '../documents.ts';
 import { RuleFault } from '../fault.ts';
 import { compilePattern } from '../pattern.ts';
-import { BUILT_IN_TYPES, DEFAULT_THRESHOLD } from './entities.ts';
+import { checkStrategies } from './check-strategies.ts';
+import { BUILT_IN_TYPES, DEFAULT_THRESHOLD, builtInType } from './entities.ts';
 
 export interface MaskingFault {
   /** Such as `custom_entity_types[0].regex`; empty for the document itself. */
@@ -10,7 +11,6 @@ export interface MaskingFault {
 }
 
 const NAME = /^[A-Z][A-Z0-9_]{0,63}$/;
-const KNOWN: ReadonlySet<string> = new Set(BUILT_IN_TYPES);
 const LONGEST_WORD = 1000;
 
 /** Every mistake in a masking rule, each with its place. */
@@ -42,6 +42,7 @@ export function structuralFaults(document: MaskingDocument): readonly MaskingFau
   }
   const customs = document.custom_entity_types ?? [];
   for (const [c, custom] of customs.entries()) checkCustom(custom, `custom_entity_types[${c}]`, faults);
+  checkStrategies(document, (path, message) => void faults.push({ path, message }));
   return faults;
 }
 
@@ -55,8 +56,9 @@ function checkName(name: string, path: string, faults: MaskingFault[]): void {
 }
 
 function checkType(type: string, path: string, faults: MaskingFault[]): void {
-  if (KNOWN.has(type)) return;
-  const meant = KNOWN.has(type.toUpperCase()) ? `entity type name must be uppercase: ${quoted(type)}` : '';
+  if (builtInType(type) !== undefined) return;
+  const meant =
+    builtInType(type.toUpperCase()) !== undefined ? `entity type name must be uppercase: ${quoted(type)}` : '';
   faults.push({
     path,
     message: meant || `unknown entity type ${quoted(type)}; known are ${BUILT_IN_TYPES.join(', ')}`,

@@ -13,12 +13,19 @@ export class Collector implements Sink {
   #text = '';
   #key: string | undefined;
   #spans: Span[] = [];
+  /** What the key and the words around one place speak of, of all that matters to the types asked for. */
+  readonly #matters: number;
+  #ofKey: number | undefined;
+  #near = 0;
+  #nearStart = -1;
+  #nearEnd = -1;
 
   constructor(asks: ReadonlyMap<BuiltInType, readonly Ask[]>) {
     this.#asks = asks;
     this.#highest = new Map(
       BUILT_IN_TYPES.map((type) => [type, Math.max(0, ...(asks.get(type) ?? []).map(({ threshold }) => threshold))]),
     );
+    this.#matters = [...asks.keys()].reduce((all, type) => all | CONTEXT_OF[type], 0);
   }
 
   /** Begins with a new text; returns the list that spans will be put into. */
@@ -26,6 +33,8 @@ export class Collector implements Sink {
     this.#text = text;
     this.#key = key;
     this.#spans = [];
+    this.#ofKey = undefined;
+    this.#nearStart = -1;
     return this.#spans;
   }
 
@@ -50,10 +59,23 @@ export class Collector implements Sink {
   #withContext(type: BuiltInType, start: number, end: number, score: number): number {
     const wanted = CONTEXT_OF[type];
     if (wanted === 0) return score;
-    const near =
-      this.#speaksOf(wanted, Math.max(0, start - BEFORE), start) ||
-      mentions(this.#text, end, Math.min(this.#text.length, end + AFTER), wanted) !== 0;
+    const near = (this.#around(start, end) & wanted) !== 0;
     return near ? Math.min(1, score + CONTEXT_BOOST) : score;
+  }
+
+  /** Several types are offered for one place: the words around it are read once. */
+  #around(start: number, end: number): number {
+    if (start === this.#nearStart && end === this.#nearEnd) return this.#near;
+    const text = this.#text;
+    const key = this.#key;
+    this.#ofKey ??= key === undefined ? 0 : mentions(key, 0, key.length, this.#matters);
+    this.#nearStart = start;
+    this.#nearEnd = end;
+    this.#near =
+      this.#ofKey |
+      mentions(text, Math.max(0, start - BEFORE), start, this.#matters) |
+      mentions(text, end, Math.min(text.length, end + AFTER), this.#matters);
+    return this.#near;
   }
 
   #speaksOf(wanted: number, from: number, to: number): boolean {

@@ -1,91 +1,57 @@
 import { isEscapeLetter, isLower, isUpper } from './characters.ts';
-import type { BuiltInType } from './entities.ts';
+import { BEGINNINGS, FOREIGN, INSIDE, WORDS } from './context-words.ts';
 
-const PHONE = 1;
-const CARD = 2;
-const SSN = 4;
-const AWS = 8;
-const VERSION = 16;
+export { CONTEXT_OF, VERSION_CONTEXT } from './context-words.ts';
 
-/** Bits of the words that speak for a type; 0 for types that need none. */
-export const CONTEXT_OF: Readonly<Record<BuiltInType, number>> = {
-  EMAIL_ADDRESS: 0,
-  PHONE_NUMBER: PHONE,
-  CREDIT_CARD: CARD,
-  US_SSN: SSN,
-  IBAN_CODE: 0,
-  IP_ADDRESS: 0,
-  JWT: 0,
-  PRIVATE_KEY: 0,
-  AWS_ACCESS_KEY: AWS,
-};
+const LONGEST = 13;
+const STEM = 4;
 
-export const VERSION_CONTEXT = VERSION;
+const WHOLE: ReadonlyMap<string, number> = bitsOf(WORDS);
+/** By their first four letters. */
+const STEMS: ReadonlyMap<string, readonly (readonly [beginning: string, bits: number])[]> = stems();
+const OTHERS: readonly (readonly [word: string, bits: number])[] = [...bitsOf(FOREIGN)];
+const OTHER_BITS = OTHERS.reduce((all, [, bits]) => all | bits, 0);
+const LONGEST_OTHER = Math.max(...OTHERS.map(([word]) => word.length));
 
-/** Whole words. */
-const WORDS: ReadonlyMap<string, number> = new Map([
-  ['tel', PHONE],
-  ['fax', PHONE],
-  ['sms', PHONE],
-  ['cell', PHONE],
-  ['call', PHONE],
-  ['called', PHONE],
-  ['contact', PHONE],
-  ['contacts', PHONE],
-  ['whatsapp', PHONE],
-  ['telefon', PHONE],
-  ['telefono', PHONE],
-  ['msisdn', PHONE],
-  ['dial', PHONE],
-  ['cc', CARD],
-  ['pan', CARD],
-  ['amex', CARD],
-  ['maestro', CARD],
-  ['ssn', SSN],
-  ['ssns', SSN],
-  ['tin', SSN],
-  ['aws', AWS],
-  ['iam', AWS],
-  ['access', AWS],
-  ['accesskey', AWS],
-  ['ver', VERSION],
-  ['v', VERSION],
-]);
+function bitsOf(table: readonly (readonly [number, string])[]): Map<string, number> {
+  const bits = new Map<string, number>();
+  for (const [of, words] of table) for (const word of words.split(' ')) bits.set(word, (bits.get(word) ?? 0) | of);
+  return bits;
+}
 
-/** Beginnings of words, four letters each. */
-const STEMS: ReadonlyMap<string, number> = new Map([
-  ['phon', PHONE],
-  ['mobi', PHONE],
-  ['card', CARD],
-  ['cred', CARD | AWS],
-  ['debi', CARD],
-  ['visa', CARD],
-  ['paym', CARD],
-  ['soci', SSN],
-  ['taxp', SSN],
-  ['secr', AWS],
-  ['amaz', AWS],
-  ['vers', VERSION],
-  ['rele', VERSION],
-  ['buil', VERSION],
-  ['firm', VERSION],
-]);
-
-const LONGEST = 9;
+function stems(): Map<string, (readonly [string, number])[]> {
+  const byStem = new Map<string, (readonly [string, number])[]>();
+  for (const [beginning, bits] of bitsOf(BEGINNINGS)) {
+    const stem = beginning.slice(0, STEM);
+    byStem.set(stem, [...(byStem.get(stem) ?? []), [beginning, bits]]);
+  }
+  return byStem;
+}
 
 /** 1 for small letters, 2 for capitals, of ASCII. */
 const CASE = new Uint8Array(128).fill(1, 0x61, 0x7b).fill(2, 0x41, 0x5b);
 
-/** Bits of the words that begin with two letters, of which the second may be missing: 27 times the first, plus the second, from 1. */
-const PAIRS = pairs();
+const LETTERS = 27;
 
-function pairs(): Uint8Array {
-  const bits = new Uint8Array(27 * 27);
-  for (const [word, of] of [...WORDS, ...STEMS]) {
-    const pair = 27 * ordinal(word.charCodeAt(0)) + ordinal(word.charCodeAt(1));
-    bits[pair] = (bits[pair] as number) | of;
+/** Bits of the words that begin with three letters; of shorter words whatever follows. */
+const TRIPLES = triples();
+
+function triples(): Int32Array {
+  const bits = new Int32Array(LETTERS ** 3);
+  for (const [word, of] of [...WHOLE, ...bitsOf(BEGINNINGS)]) {
+    const known = Math.min(word.length, 3);
+    let first = 0;
+    for (let i = 0; i < 3; i += 1) first = first * LETTERS + (i < known ? ordinal(word.charCodeAt(i)) : 0);
+    for (let i = first; i < first + LETTERS ** (3 - known); i += 1) bits[i] = (bits[i] as number) | of;
   }
   return bits;
+}
+
+function tripleAt(text: string, at: number): number {
+  const first = (text.charCodeAt(at) | 0x20) - 0x60;
+  return TRIPLES[
+    (first * LETTERS + ordinal(text.charCodeAt(at + 1))) * LETTERS + ordinal(text.charCodeAt(at + 2))
+  ] as number;
 }
 
 /** 1 to 26 for letters, otherwise 0. */
@@ -96,22 +62,33 @@ function ordinal(c: number): number {
 
 /**
  * Those of the wanted bits whose words begin from `from` up to `to`. Words are runs of ASCII letters; a capital in `cellPhone` begins
- * another. `phone` and `card` count anywhere in a word.
+ * another. `phone` and `card` count anywhere in a word, as do words of other scripts.
  */
 export function mentions(text: string, from: number, to: number, wanted: number): number {
   let bits = 0;
   let before = from > 0 ? caseAt(text, from - 1) : 0;
+  let foreign = false;
   for (let i = from; i < to; i += 1) {
     const c = text.charCodeAt(i);
+    if (c >= 128) foreign = true;
     const now = c < 128 ? (CASE[c] as number) : 0;
-    if (now !== 0 && ((PAIRS[27 * ((c | 0x20) - 0x60) + ordinal(text.charCodeAt(i + 1))] as number) & wanted) !== 0) {
+    if (now !== 0) {
       const begins = before === 0 || (now === 2 && before === 1);
-      bits |= word(text, i, begins) & wanted;
-      if (bits === wanted) return bits;
+      const asked = begins ? wanted : wanted & INSIDE;
+      if (asked !== 0 && (tripleAt(text, i) & asked) !== 0) {
+        bits |= word(text, i, begins) & wanted;
+        if (bits === wanted) return bits;
+      }
     }
     // The letter of an escape such as `\n` belongs to no word.
     before = before === 0 && now !== 0 && isEscapeLetter(text, i) ? 0 : now;
   }
+  return foreign && (wanted & OTHER_BITS) !== 0 ? bits | (others(text.slice(from, to + LONGEST_OTHER)) & wanted) : bits;
+}
+
+function others(text: string): number {
+  let bits = 0;
+  for (const [word, of] of OTHERS) if (text.includes(word)) bits |= of;
   return bits;
 }
 
@@ -124,11 +101,16 @@ function word(text: string, start: number, begins: boolean): number {
   let end = start + 1;
   while (end - start <= LONGEST && continues(text, end)) end += 1;
   const lower = text.slice(start, end).toLowerCase();
-  let bits = lower.startsWith('phone') ? PHONE : lower.startsWith('card') ? CARD : 0;
+  let bits = lower.startsWith('phone') || lower.startsWith('card') ? INSIDE_OF[lower[0] as 'p' | 'c'] : 0;
   if (!begins) return bits;
-  bits |= STEMS.get(lower.slice(0, 4)) ?? 0;
-  return bits | (WORDS.get(lower) ?? 0);
+  for (const [beginning, of] of STEMS.get(lower.slice(0, STEM)) ?? []) if (lower.startsWith(beginning)) bits |= of;
+  return bits | (WHOLE.get(lower) ?? 0);
 }
+
+const INSIDE_OF = {
+  p: bitsOf(BEGINNINGS).get('phon') as number,
+  c: bitsOf(BEGINNINGS).get('card') as number,
+} as const;
 
 /** True when the unit at `at` continues the word before it. */
 function continues(text: string, at: number): boolean {

@@ -69,6 +69,13 @@ export function endsUuid(text: string, at: number): boolean {
   return isHex(text.charCodeAt(at - 7));
 }
 
+/** True when the eight units at `at` precede `-hhhh-`, as the first part of a UUID does. */
+export function startsUuid(text: string, at: number): boolean {
+  if (text.charCodeAt(at + 8) !== DASH || text.charCodeAt(at + 13) !== DASH) return false;
+  for (let i = at + 9; i < at + 13; i += 1) if (!isHex(text.charCodeAt(i))) return false;
+  return isHex(text.charCodeAt(at + 14));
+}
+
 export const SPACE = 0x20;
 export const DASH = 0x2d;
 export const DOT = 0x2e;

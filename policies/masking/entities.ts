@@ -3,15 +3,77 @@ export const BUILT_IN_TYPES = [
   'EMAIL_ADDRESS',
   'PHONE_NUMBER',
   'CREDIT_CARD',
-  'US_SSN',
   'IBAN_CODE',
+  'CRYPTO',
   'IP_ADDRESS',
+  'MAC_ADDRESS',
+  'URL',
+  'DATE_TIME',
   'JWT',
   'PRIVATE_KEY',
   'AWS_ACCESS_KEY',
+  'API_KEY',
+  'PASSWORD',
+  'GENERIC_SECRET',
+  'US_SSN',
+  'US_ITIN',
+  'US_PASSPORT',
+  'US_DRIVER_LICENSE',
+  'US_BANK_NUMBER',
+  'ABA_ROUTING',
+  'MEDICAL_LICENSE',
+  'UK_NHS',
+  'UK_NINO',
+  'AU_TFN',
+  'AU_ABN',
+  'AU_ACN',
+  'AU_MEDICARE',
+  'IN_AADHAAR',
+  'IN_PAN',
+  'IN_PASSPORT',
+  'IN_VEHICLE_REGISTRATION',
+  'IN_VOTER',
+  'IN_GSTIN',
+  'IT_FISCAL_CODE',
+  'IT_VAT_CODE',
+  'IT_IDENTITY_CARD',
+  'IT_DRIVER_LICENSE',
+  'IT_PASSPORT',
+  'ES_NIF',
+  'ES_NIE',
+  'SG_NRIC_FIN',
+  'SG_UEN',
+  'BR_CPF',
+  'BR_CNPJ',
+  'BR_RG',
+  'BR_CNH',
+  'BR_PIS',
+  'PL_PESEL',
+  'KR_RRN',
+  'FI_PERSONAL_IDENTITY_CODE',
+  'TH_TNIN',
 ] as const satisfies readonly string[];
 
 export type BuiltInType = (typeof BUILT_IN_TYPES)[number];
+
+/**
+ * The types that no record holds, whatever the rules say: all but times and addresses of pages, which a record is of no use without.
+ * What has no checksum and no shape of its own counts only beside a word that names it.
+ */
+export const RECORD_TYPES: readonly BuiltInType[] = BUILT_IN_TYPES.filter(
+  (type) => type !== 'DATE_TIME' && type !== 'URL',
+);
+
+/** Other names of the same types, as other products call them. */
+const ALIASES: ReadonlyMap<string, BuiltInType> = new Map([
+  ['SG_FIN', 'SG_NRIC_FIN'],
+  ['US_ABA_ROUTING', 'ABA_ROUTING'],
+]);
+const BUILT_IN: ReadonlySet<string> = new Set(BUILT_IN_TYPES);
+
+/** The type that a rule names, by its own name or an alias; undefined when there is none. */
+export const builtInType = (name: string): BuiltInType | undefined =>
+  BUILT_IN.has(name) ? (name as BuiltInType) : ALIASES.get(name);
 
 /** What a word nearby ("phone", "ssn") adds to the score of a candidate of its type. */
 export const CONTEXT_BOOST = 0.35;

@@ -10,9 +10,11 @@ export class Findings {
   readonly #list: Counted[] = [];
   readonly #places = new Map<string, Counted[]>();
 
-  add(rule: string, entity: string, path: string): void {
+  add(rule: string, entity: string, path: string, action: 'mask' | 'error' = 'mask'): void {
     const here = this.#places.get(path);
-    const known = here?.find((finding) => finding.rule === rule && finding.entity === entity);
+    const known = here?.find(
+      (finding) => finding.rule === rule && finding.entity === entity && finding.action === action,
+    );
     if (known !== undefined) {
       known.count += 1;
       return;
@@ -27,7 +29,7 @@ export class Findings {
       rule,
       policy: 'masking',
       direction: 'output',
-      action: 'mask',
+      action,
       path: place,
       entity,
       count: 1,

@@ -1,4 +1,4 @@
-import { isDigit, isHex, isUpper } from './characters.ts';
+import { isAlnum, isDigit, isHex, isLetter, isUpper } from './characters.ts';
 import { CONTEXT_OF, mentions } from './context.ts';
 import { compileCustomGate } from './custom.ts';
 import type { CustomGate } from './custom.ts';
@@ -30,6 +30,8 @@ export class Gate implements Sink {
   readonly #custom: CustomGate;
   readonly #lowest: ReadonlyMap<BuiltInType, number>;
   readonly #triggers = new Uint8Array(128);
+  /** Whether hyphens, full stops and colons stand inside of what is looked for, between letters too. */
+  readonly #joinsWords: boolean;
   #buffer = Buffer.alloc(8192);
   #hit = false;
   #escaped = false;
@@ -45,6 +47,7 @@ export class Gate implements Sink {
         return asks === undefined ? [] : [[type, Math.min(...asks.map(({ threshold }) => threshold))] as const];
       }),
     );
+    this.#joinsWords = JOINED.some((type) => this.wants(type));
     this.#triggers.set(detector.triggers);
     this.#triggers[QUOTATION] = QUOTE;
     this.#triggers[0x5c] = BACKSLASH;
@@ -165,6 +168,8 @@ export class Gate implements Sink {
     if (isColon(raw.charCodeAt(at)) && (isHex(before) || before === COLON || after === COLON || isColon(after)))
       return true;
     if (isDigit(before) || isDigit(after)) return true;
+    if (this.#joinsWords && (isColon(raw.charCodeAt(at)) ? isLetter(before) : isAlnum(before) && isAlnum(after)))
+      return true;
     return isSeam(raw.charCodeAt(this.#skip(raw, at, -1))) && isSeam(raw.charCodeAt(this.#skip(raw, at, 1)));
   }
 
@@ -183,6 +188,8 @@ export class Gate implements Sink {
     return i;
   }
 }
+
+const JOINED: readonly BuiltInType[] = ['URL', 'MAC_ADDRESS', 'API_KEY', 'PASSWORD', 'GENERIC_SECRET'];
 
 const NO = 0;
 const FOLDS = 1;

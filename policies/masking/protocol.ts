@@ -26,7 +26,9 @@ const FREE_MEMBERS = new Set([
   '_meta',
 ]);
 
-const ENVELOPE = new Set(['jsonrpc', 'method', 'id']);
+const ENVELOPE = new Set(['jsonrpc', 'id']);
+/** Names of methods; anything else after a known beginning is a text like any other. */
+const METHOD = /^[A-Za-z_$/-]{1,128}$/;
 // Not requestState: where it counts it never comes here, since it leaves sealed.
 const OPAQUE = new Set(['protocolVersion', 'nextCursor', 'progressToken', 'requestId']);
 
@@ -64,6 +66,8 @@ const MEDIA_TYPE =
 const BASE64 = /^[A-Za-z0-9+/_=\r\n-]+$/;
 // A shorter stretch could be a card number or a key as it stands.
 const SHORTEST_PAYLOAD = 64;
+// Characters that tell whether a payload is text.
+const SAMPLE = 4096;
 
 /** The zone of a member's value. */
 export function zoneOf(parent: Zone, key: string): Zone {
@@ -94,7 +98,7 @@ const CONSTANTS = new Set(['type', 'role', 'resultType', 'mimeType', 'blob', 'da
 
 /** False when `isConstant` would say no without looking at the string. */
 export const mayBeConstant = (zone: Zone, key: string): boolean =>
-  (zone === HEAD || zone === DEFINED) && CONSTANTS.has(key);
+  ((zone === HEAD || zone === DEFINED) && CONSTANTS.has(key)) || (zone === MESSAGE && key === 'method');
 
 /** True when a string is what the protocol wants in its place and nothing else: a constant, a media type, a base64 payload. */
 export function isConstant(
@@ -106,6 +110,8 @@ export function isConstant(
 ): boolean {
   if (!mayBeConstant(zone, key)) return false;
   switch (key) {
+    case 'method':
+      return METHOD.test(value);
     case 'type':
       return TYPES.has(value);
     case 'role':
@@ -123,4 +129,12 @@ export function isConstant(
   }
 }
 
-const isPayload = (value: string): boolean => value.length >= SHORTEST_PAYLOAD && BASE64.test(value);
+const isPayload = (value: string): boolean =>
+  value.length >= SHORTEST_PAYLOAD && BASE64.test(value) && !isText(Buffer.from(value.slice(0, SAMPLE), 'base64'));
+
+/** Text called an image is read like any text. */
+function isText(bytes: Buffer): boolean {
+  let readable = 0;
+  for (const byte of bytes) if ((byte >= 0x20 && byte < 0x7f) || (byte >= 0x09 && byte <= 0x0d)) readable += 1;
+  return readable * 10 >= bytes.length * 9;
+}

@@ -2,7 +2,10 @@ import type { Edit } from '../json/splice.ts';
 
 const BACKSLASH = 0x5c;
 
-/** Adds edits of a decoded string as edits of the JSON text in which its opening quote is at `start`. */
+/**
+ * Adds edits of a decoded string as edits of the JSON text in which its opening quote is at `start`, their new texts with the
+ * escapes that JSON needs.
+ */
 export function rawEdits(text: string, start: number, found: readonly Edit[], edits: Edit[]): void {
   const sorted = found.length === 1 ? found : found.toSorted((a, b) => a.start - b.start || a.end - b.end);
   let unit = 0;
@@ -21,5 +24,11 @@ export function rawEdits(text: string, start: number, found: readonly Edit[], ed
     }
     return raw;
   };
-  for (const edit of sorted) edits.push({ start: advance(edit.start), end: advance(edit.end), text: edit.text });
+  for (const edit of sorted)
+    edits.push({ start: advance(edit.start), end: advance(edit.end), text: escaped(edit.text) });
 }
+
+// oxlint-disable-next-line no-control-regex -- exactly what JSON does not take as it is
+const ESCAPED = /["\\\x00-\x1f]/;
+
+const escaped = (text: string): string => (ESCAPED.test(text) ? JSON.stringify(text).slice(1, -1) : text);

@@ -5,7 +5,10 @@ import { ConfigFault, loadConfig } from '../config.ts';
 import { describeConfig } from '../config/describe.ts';
 import { loadMasterKey } from '../config/master-key.ts';
 import { readVersion } from '../version.ts';
+import { pinCommands } from './pin-commands.ts';
 import { callOperation, Refused, type CallerOptions } from './caller.ts';
+import { explanation } from './explain.ts';
+import { policyCommands } from './policy-commands.ts';
 import { timeline } from './replay.ts';
 import { serve } from './serve.ts';
 import { safe, shorten, styleFor, table } from './terminal.ts';
@@ -90,6 +93,15 @@ function buildProgram(setCode: (code: number) => void): Command {
   tokenCommands(program, call, show);
   reviewCommands(program, call, show);
   sessionCommands(program, call, show);
+  program
+    .command('explain')
+    .argument('<exchange-id>', 'the id that a denial or a replay names')
+    .description('print the path of a recorded decision: each rule that spoke, where, and why')
+    .action(async (id: string) =>
+      show(await call('sessions_explain', { id }), (it) => explanation(it, styleFor(process.stdout, process.env))),
+    );
+  policyCommands(program, { config: () => options().config, call, show, setCode });
+  pinCommands(program, call, show);
   return program;
 }
 

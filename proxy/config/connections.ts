@@ -188,6 +188,44 @@ const CONNECTION = {
       },
       description: 'What the server may ask of people by elicitation.',
     },
+    schema_validation: {
+      type: 'string',
+      live: true,
+      enum: ['enforce', 'observe', 'off'],
+      default: 'off',
+      description:
+        "What becomes of calls whose arguments do not fit the tool's own input schema: enforce refuses them, observe records them; both read the server's tool list.",
+    },
+    pins: {
+      type: 'object',
+      live: true,
+      default: {},
+      additionalProperties: false,
+      properties: {
+        mode: {
+          type: 'string',
+          enum: ['off', 'alert', 'block'],
+          default: 'alert',
+          description:
+            'What becomes of a tool whose definition is not the trusted one: alert records it and tells the log; block also leaves it out of lists and refuses its calls.',
+        },
+        first_sight: {
+          type: 'string',
+          enum: ['trust_first', 'require_review'],
+          default: 'trust_first',
+          description:
+            'What becomes of a tool that was never seen: trust_first trusts it, require_review refuses it until an administrator accepts it.',
+        },
+        max_age: {
+          type: 'string',
+          format: 'time-span',
+          default: '5s',
+          description:
+            'How old the tool list may be by which a call is judged, where pins can refuse it; 0s reads it for every call.',
+        },
+      },
+      description: 'What becomes of tools that change.',
+    },
     timeout: {
       type: 'string',
       format: 'time-span',

@@ -1,7 +1,7 @@
 import type { Config } from '../config.ts';
 import { showListen } from './formats.ts';
 import { printable } from './printable.ts';
-import { showByteSize, showTimeSpan } from './units.ts';
+import { showByteSize, showTimeSpan } from '../../policies/units.ts';
 
 /** The configuration in force in about ten lines for people; secrets are `***`. */
 export function describeConfig(config: Config): string {

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { parseByteSize, parseTimeSpan } from './units.ts';
+import { parseByteSize, parseTimeSpan } from '../../policies/units.ts';
 
 export interface Listen {
   readonly host: string;

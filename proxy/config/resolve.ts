@@ -4,7 +4,7 @@ import { parseListen } from './formats.ts';
 import type { Mistake, Path } from './problems.ts';
 import type { Row } from './schema.ts';
 import { Secret } from './secret.ts';
-import { parseByteSize, parseTimeSpan } from './units.ts';
+import { parseByteSize, parseTimeSpan } from '../../policies/units.ts';
 
 // A secret or a bundle of certificates, not a device or a log file.
 const LARGEST_FILE = 1_048_576;

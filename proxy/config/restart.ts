@@ -40,6 +40,8 @@ export function takeLive(running: Config, next: Config): Config {
       return {
         ...rest,
         attributes: source?.attributes ?? [],
+        schemaValidation: source?.schemaValidation ?? 'off',
+        pins: source?.pins ?? connection.pins,
         ...(access === undefined ? {} : { access }),
         ...(elicitation === undefined ? {} : { elicitation }),
       };

@@ -1,4 +1,4 @@
-import type { ByteSizeText, TimeSpanText } from './units.ts';
+import type { ByteSizeText, TimeSpanText } from '../../policies/units.ts';
 
 /**
  * One row of the configuration: JSON Schema 2020-12 with a one-sentence description, and annotations of our own.

@@ -3,7 +3,7 @@ import { FORMATS } from './formats.ts';
 import { quote, type Mistake, type Path } from './problems.ts';
 import { fits, isRecord } from './resolve.ts';
 import type { Row } from './schema.ts';
-import { parseByteSize, parseTimeSpan } from './units.ts';
+import { parseByteSize, parseTimeSpan } from '../../policies/units.ts';
 import { expectedOf, explain, unknownKeyOf } from './wording.ts';
 
 /** Compares a value with the rows it must fit and answers every mistake. */

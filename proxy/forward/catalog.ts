@@ -161,9 +161,15 @@ export class Catalogs {
     return this.#with(connection, async (client) => {
       if (modern?.spoken !== true) {
         const { capabilities } = await client.initialize();
-        return readCatalog(client, false, capabilities, this.#now());
+        return readCatalog(client, false, capabilities, this.#now(), this.#known.get(connection.name));
       }
-      const catalog = await readCatalog(client, true, modern.capabilities, this.#now());
+      const catalog = await readCatalog(
+        client,
+        true,
+        modern.capabilities,
+        this.#now(),
+        this.#known.get(connection.name),
+      );
       this.#warnOfTools(connection, catalog);
       return catalog;
     });

@@ -51,8 +51,9 @@ export class InsideClient {
     httpMethod: 'POST' | 'DELETE',
     headers: Record<string, string>,
     signal: Signal = this.#options.signal,
+    review?: string,
   ): Promise<InsideAnswer> {
-    const { ask, connection, principal, address, review } = this.#options;
+    const { ask, connection, principal, address } = this.#options;
     const all: Record<string, string> = {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
@@ -120,16 +121,19 @@ export class InsideClient {
     return this.send(requestFrame(this.#id(), method, params), 'POST', this.#version());
   }
 
-  /** A message that was held, exactly as it came. */
-  repeat(frame: Frame, era: Era): Promise<InsideAnswer> {
-    if (era === 'legacy') return this.send(frame, 'POST', this.#version());
+  /** A message that was held, exactly as it came; it alone spends the approval. `mirrored` are its `Mcp-Param-*` headers. */
+  repeat(frame: Frame, era: Era, mirrored: Readonly<Record<string, string>> = {}): Promise<InsideAnswer> {
+    const { signal, review } = this.#options;
+    if (era === 'legacy') return this.send(frame, 'POST', this.#version(), signal, review);
     const params = frame.value['params'] as JsonObject;
     const name = params['name'] ?? params['uri'] ?? params['taskId'];
-    return this.send(frame, 'POST', {
+    const headers = {
       'mcp-protocol-version': MODERN_VERSIONS[0]!,
       'mcp-method': frame.method ?? '',
       ...(typeof name === 'string' ? { 'mcp-name': encodeMirrored(name) } : {}),
-    });
+      ...mirrored,
+    };
+    return this.send(frame, 'POST', headers, signal, review);
   }
 
   async close(): Promise<void> {

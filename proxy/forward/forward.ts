@@ -41,7 +41,7 @@ export async function forward(exchange: Exchange, admission: Admission): Promise
     const upstream = translated ? connection.faces[era] : connection.upstream;
     const answer = await upstream.send({
       httpMethod: arrival.httpMethod as Outgoing['httpMethod'],
-      headers: upstreamHeaders(arrival.headers, { era, version, body: frame !== undefined }),
+      headers: { ...upstreamHeaders(arrival.headers, { era, version, body: frame !== undefined }), ...asked.mirrored },
       signal: exchange.signal,
       caller: asked,
       ...(frame === undefined ? {} : { frame: asked.outgoing ?? frame }),

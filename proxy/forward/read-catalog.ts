@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonical } from '../../policies/json/canonical.ts';
+import { lazySchema, type SchemaCheck } from '../../policies/schema/compile-schema.ts';
 import type { Json, JsonObject, ToolAnnotations } from '../../policies/types.ts';
 import { MODERN_VERSIONS } from '../wire/era.ts';
 import { paramHeadersOf, type ParamHeader } from '../wire/param-headers.ts';
@@ -11,6 +12,10 @@ export interface CatalogTool {
   readonly definition: string;
   /** The `Mcp-Param-*` headers that repeat its arguments on the modern wire. */
   readonly params: readonly ParamHeader[];
+  /** Its input schema, compiled when the first call asks. */
+  readonly input: SchemaCheck;
+  /** Its output schema, where it has one. */
+  readonly output?: SchemaCheck;
   /** Why modern clients leave the tool out (duty R-12). */
   readonly fault?: string;
 }
@@ -67,12 +72,13 @@ function judged(answer: InsideAnswer): Probed {
   return { spoken: false, capabilities: undefined };
 }
 
-/** Reads every list that the capabilities promise. */
+/** Reads every list that the capabilities promise. Of a tool that is what it was `before` the compiled schemas are kept. */
 export async function readCatalog(
   client: InsideClient,
   modern: boolean,
   capabilities: Json | undefined,
   now: number,
+  before?: Catalog,
 ): Promise<Catalog> {
   const list = (method: string, key: string): Promise<JsonObject[]> => pages(client, modern, method, key);
   const offers = (name: string): boolean =>
@@ -82,7 +88,7 @@ export async function readCatalog(
   const resources = offers('resources') ? await list('resources/list', 'resources') : [];
   const templates = offers('resources') ? await templatesOf(list) : [];
   return {
-    tools: new Map(tools.map((tool) => [String(tool['name']), describe(tool)])),
+    tools: new Map(tools.map((tool) => [String(tool['name']), describe(tool, before)])),
     prompts: new Set(prompts.map((prompt) => String(prompt['name']))),
     resources: new Set(resources.map((resource) => String(resource['uri']))),
     templates: new Set(templates.map((template) => String(template['uriTemplate']))),
@@ -134,7 +140,12 @@ async function pages(client: InsideClient, modern: boolean, method: string, key:
   return items;
 }
 
-function describe(tool: JsonObject): CatalogTool {
+function describe(tool: JsonObject, before: Catalog | undefined): CatalogTool {
+  const definition = createHash('sha256')
+    .update(canonical(JSON.stringify(tool)))
+    .digest('hex');
+  const known = before?.tools.get(String(tool['name']));
+  if (known?.definition === definition) return known;
   const hints = (
     typeof tool['annotations'] === 'object' && tool['annotations'] !== null ? tool['annotations'] : {}
   ) as JsonObject;
@@ -149,9 +160,9 @@ function describe(tool: JsonObject): CatalogTool {
       idempotentHint: hint('idempotentHint', false),
       openWorldHint: hint('openWorldHint', true),
     },
-    definition: createHash('sha256')
-      .update(canonical(JSON.stringify(tool)))
-      .digest('hex'),
+    definition,
+    input: lazySchema(tool['inputSchema'] ?? null),
+    ...(tool['outputSchema'] === undefined ? {} : { output: lazySchema(tool['outputSchema']) }),
     ...paramHeadersOf(tool),
   };
 }

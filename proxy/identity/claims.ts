@@ -7,6 +7,7 @@ const MOST_GROUPS = 1000;
 const LONGEST_GROUP = 256;
 const LONGEST_NAME = 1024;
 const DEEPEST_ACTOR = 8;
+const MOST_SCOPES = 1000;
 
 // Claims that only access tokens have: RFC 9068, Okta (cid, scp), Entra ID (scp, appid, azpacr, appidacr), Auth0 (gty).
 const ACCESS_TOKEN_MARKS = ['client_id', 'scope', 'scp', 'cid', 'appid', 'azpacr', 'appidacr', 'gty'];
@@ -50,9 +51,15 @@ export function requireAudience(claims: Claims, accepted: ReadonlySet<string>, c
 /** RFC 6749 section 3.3: all required scopes, or a refusal that names all of them so that one step-up is enough. */
 export function requireScopes(claims: Claims, required: readonly string[]): void {
   if (required.length === 0) return;
-  const granted = new Set([...words(claims['scope']), ...words(claims['scp'])]);
-  if (required.every((scope) => granted.has(scope))) return;
+  const granted = scopesOf(claims);
+  if (required.every((scope) => granted.includes(scope))) return;
   throw new GatewayError('scope_insufficient', required.join(' '), { data: { scopes: required } });
+}
+
+/** RFC 9068 section 2.2.3, and `scp` as Okta and Entra ID write it. More than so many are not read: rules only ask for what is there. */
+function scopesOf(claims: Claims): readonly string[] {
+  const found = [...words(claims['scope']), ...words(claims['scp'])].filter(isName);
+  return Object.freeze([...new Set(found)].slice(0, MOST_SCOPES));
 }
 
 function words(value: unknown): readonly unknown[] {
@@ -77,6 +84,7 @@ export function principalOf(claims: Claims, issuer: string, groupsClaim: string)
     authenticatedBy: 'oidc' as const,
     actors: actorsOf(claims),
     ...(isName(clientId) ? { clientId } : {}),
+    scopes: scopesOf(claims),
   });
 }
 

@@ -1,6 +1,7 @@
 import { splice } from '../../policies/json/splice.ts';
 import { find } from '../../policies/json/tree.ts';
 import type { Denial, Finding } from '../../policies/types.ts';
+import { observeOutput } from '../arguments-schema.ts';
 import { GatewayError, type ErrorCode } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { governList } from '../lists.ts';
@@ -8,6 +9,8 @@ import { governCapabilities } from '../modern/capabilities.ts';
 import { checkInputRequired, inputRequestsOf } from '../modern/input-required.ts';
 import { wrapState } from '../modern/request-state.ts';
 import { resultOfType } from '../modern/result.ts';
+import { governServer } from '../pinned.ts';
+import { tokenFacts } from '../placeholders.ts';
 import type { Frame } from '../types.ts';
 import { withText } from '../wire/frame.ts';
 import { judgeQuestion, judgeUrlElicitations } from './questions.ts';
@@ -22,7 +25,7 @@ export function judge(exchange: Exchange, frame: Frame): Frame {
   if (!asked.rules.inspects) return governed;
   let verdict;
   try {
-    verdict = asked.rules.inspect(governed.text, asked.call, asked.principal, asked.facts);
+    verdict = asked.rules.inspect(governed.text, asked.call, asked.principal, tokenFacts(asked, exchange.gateway));
   } catch (cause) {
     throw new GatewayError('inspection_failed', '', { cause });
   }
@@ -39,10 +42,11 @@ export function judgeFinal(exchange: Exchange, frame: Frame): Frame {
   if (questions === 'input_required') return judgeWithState(exchange, frame);
   const denial = judgeUrlElicitations(exchange, frame);
   if (denial !== undefined) throw blocked('server_request_blocked', denial);
-  const judged = judge(exchange, governTasks(exchange, frame));
+  observeOutput(exchange, frame);
   const { method } = asked.call;
-  if (method !== 'initialize' && method !== 'server/discover') return judged;
-  return governCapabilities(judged, hiddenKinds(exchange));
+  const opening = method === 'initialize' || method === 'server/discover';
+  const judged = judge(exchange, governTasks(exchange, opening ? governServer(exchange, frame) : frame));
+  return opening ? governCapabilities(judged, hiddenKinds(exchange)) : judged;
 }
 
 /** An answer that a resumed stream brings: the session's own, but not known to which of its requests (duty S-10). */

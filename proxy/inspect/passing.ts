@@ -7,6 +7,7 @@ import { taskIdOf } from '../modern/tasks.ts';
 import { ownsTask, seesResource } from '../outgoing.ts';
 import { offsetProgress } from '../progress.ts';
 import type { Frame } from '../types.ts';
+import { notificationFrame } from '../wire/frame.ts';
 import { judge, judgeQuestions, judgeReplayed } from './judge.ts';
 import { decline, expectAnswer, judgeRequest } from './questions.ts';
 
@@ -49,17 +50,18 @@ export function passing(
       direction: 'output',
       action: 'block',
       path: '',
-      entity: frame.method ?? 'response',
+      entity: plainName(frame),
       count: 1,
     });
-    record(frame);
+    record(storable(exchange, frame));
     return undefined;
   }
   if (frame.method?.endsWith('/list_changed') === true) gateway.catalogs.forget(asked.connection.name);
   if (frame.kind === 'request') {
     const denial = judgeRequest(exchange, frame);
     if (denial !== undefined) {
-      record(frame);
+      // What output rules withhold is not stored either, but that it was asked.
+      record(denial.code === 'output_blocked' ? notificationFrame(frame.method!) : frame);
       return decline(exchange, frame, denial);
     }
   }
@@ -69,6 +71,13 @@ export function passing(
   if (frame.kind === 'request') expectAnswer(exchange, frame);
   record(passed);
   return passed;
+}
+
+/** What goes no further is stored as it could be shown: of what output rules withhold only what it is. */
+function storable({ asked }: Exchange, frame: Frame): Frame {
+  const { rules, call, principal, facts } = asked;
+  if (!rules.inspects || rules.inspect(frame.text, call, principal, facts).denial === undefined) return frame;
+  return notificationFrame(plainName(frame));
 }
 
 /** Does a notification tell of a resource that is hidden from its reader, or of somebody else's task? */
@@ -87,3 +96,7 @@ function isForeign(exchange: Exchange, frame: Frame): boolean {
       return false;
   }
 }
+
+/** The method of a message as findings may repeat it: a made-up one could say anything. */
+const plainName = ({ method, kind }: Frame): string =>
+  method !== undefined && /^[A-Za-z_/]{1,64}$/.test(method) ? method : kind;

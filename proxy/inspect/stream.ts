@@ -9,6 +9,7 @@ import { answering } from '../wire/frame.ts';
 import type { SseEvent } from '../wire/sse.ts';
 import { Announcements } from './announcements.ts';
 import { conclude } from './conclude.ts';
+import { withFitFields } from './event-fields.ts';
 import { bare, toOutbound } from './events.ts';
 import { judgeFinal } from './judge.ts';
 import { isFinal, listens, readFrames } from './messages.ts';
@@ -170,7 +171,8 @@ class StreamReader {
     const outbound: Outbound[] = [];
     this.#unwritten = [];
     try {
-      for (const event of events) {
+      for (const each of events) {
+        const event = withFitFields(exchange, each);
         this.resumable ||= event.id !== undefined;
         if (event.data === undefined || event.data === '') outbound.push(bare(event, inspects));
         else {

@@ -7,7 +7,7 @@ import { ConfigFault, loadConfig, parseConfig, type Config } from '../../proxy/c
 import { describeConfig } from '../../proxy/config/describe.ts';
 import { isLoopback, parseListen } from '../../proxy/config/formats.ts';
 import { loadMasterKey } from '../../proxy/config/master-key.ts';
-import { parseByteSize, parseTimeSpan, showByteSize, showTimeSpan } from '../../proxy/config/units.ts';
+import { parseByteSize, parseTimeSpan, showByteSize, showTimeSpan } from '../../policies/units.ts';
 import { WRONG_FILES } from './wrong-files.ts';
 
 const MINIMAL = 'connections:\n  - name: default\n    upstream: { url: http://127.0.0.1:3001/mcp }\n';

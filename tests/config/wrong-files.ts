@@ -74,7 +74,7 @@ export const WRONG_FILES: readonly WrongFile[] = [
   inSection(
     'a prototype as key',
     '__proto__: { polluted: true }',
-    '1:1: __proto__: unknown key "__proto__", expected one of server, auth, keys, guardrails, datamasking_rules, access_request_rules, access_control, recorder, hold, log',
+    '1:1: __proto__: unknown key "__proto__", expected one of server, auth, keys, packs, guardrails, datamasking_rules, access_request_rules, access_control, limits, recorder, hold, log',
   ),
   inSection('an empty section', 'server:', '1:8: server: is empty, expected a mapping'),
   inSection(

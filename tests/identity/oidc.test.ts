@@ -83,6 +83,7 @@ t.test(
       authenticatedBy: 'oidc',
       actors: ['agent-7', 'scheduler'],
       clientId: CLIENT_ID,
+      scopes: ['mcp'],
     });
     const workload = await ask(await idp.clientCredentials({ audience: AUDIENCE }));
     t.equal(workload.subject, CLIENT_ID, 'a workload with a token of the token endpoint');

@@ -355,3 +355,53 @@ t.test('a batch counts as many messages as it holds [caps-per-caller] [J-06]', a
   t.match((await old.post(batch(4))).text, 'too many messages are in flight');
   t.equal(upstream.requests.length, before);
 });
+
+t.test(
+  'reviews_execute runs an approved call of a session, and an approved call whose arguments headers repeat [approval-holds] [R-07] [R-11]',
+  async (t) => {
+    const list = [
+      {
+        name: 'write',
+        inputSchema: { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } },
+      },
+    ];
+    const upstream = await startUpstream({
+      list,
+      tools: {
+        write: (request) => ({ result: { ...request.complete, content: [{ type: 'text', text: 'written' }] } }),
+      },
+    });
+    t.teardown(() => upstream.close());
+    const gateway = await startGateway(t, {
+      hold: { inline_timeout: '0s' },
+      connections: [{ name: 'default', upstream: { url: upstream.url }, access: { groups: ['eng', 'dba'] } }],
+      access_request_rules: [
+        { name: 'writes', connections: ['default'], access_type: 'command', reviewers_groups: ['dba'] },
+      ],
+    });
+    const url = `${gateway.url}/mcp`;
+    const [grace, dana] = [await gateway.person('grace', ['eng']), await gateway.person('dana', ['dba'])];
+    const run = async (answer: { json: JsonObject }): Promise<string> => {
+      const meta = (answer.json['result'] as JsonObject)['_meta'] as JsonObject;
+      const id = String((meta['portcullis/pending'] as JsonObject)['review_id']);
+      await send(`${gateway.url}/api/reviews/${id}`, dana, JSON.stringify({ status: 'APPROVED' }), {}, 'PUT');
+      return (await send(`${gateway.url}/api/reviews/${id}/execute`, grace, '{}')).text;
+    };
+    const session = await openSession(url, grace);
+    t.match(await run(await session.request('tools/call', { name: 'write', arguments: { region: 'eu' } })), 'written');
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': {},
+    };
+    const params = { name: 'write', arguments: { region: 'us' }, _meta };
+    const modern = await send(url, grace, JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params }), {
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'tools/call',
+      'mcp-name': 'write',
+      'mcp-param-region': 'us',
+    });
+    t.match(await run(modern), 'written');
+    t.equal(upstream.received('write').at(-1)!.headers['mcp-param-region'], 'us');
+    t.equal(upstream.received('write').length, 2);
+  },
+);

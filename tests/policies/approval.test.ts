@@ -208,6 +208,7 @@ t.test('a faulty rule is refused with a sentence', (t) => {
       datamasking_rules: [],
       access_request_rules: [rule(more)],
       access_control: [],
+      limits: [],
     });
     t.match(mistakes, [{ path: `access_request_rules[0]${path}`, message }], JSON.stringify(more));
     t.equal(mistakes.length, 1);

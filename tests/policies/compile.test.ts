@@ -20,6 +20,7 @@ const documents = (more: Partial<RuleDocuments> = {}): RuleDocuments => ({
   datamasking_rules: [],
   access_request_rules: [],
   access_control: [],
+  limits: [],
   ...more,
 });
 const governed = documents({
@@ -69,14 +70,14 @@ t.test('the strictest opinion wins, and every finding is kept [decide-strictest]
   t.strictSame(shop.decide(tool('query', { sql: 'select 1' }), engineer, {}), { action: 'allow', findings: [] });
   t.match(shop.decide(tool('query', { sql: 'select * from customers' }), engineer, {}), {
     action: 'allow',
-    findings: [{ rule: 'watch', action: 'warn' }],
+    findings: [{ rule: 'watch', action: 'block', observed: true }],
   });
   t.match(shop.decide(tool('execute_sql', { sql: 'delete from customers' }), engineer, {}), {
     action: 'hold',
     requirements: [{ rule: 'writes' }],
     rulesHash: /^[0-9a-f]{64}$/,
     findings: [
-      { rule: 'watch', action: 'warn' },
+      { rule: 'watch', action: 'block', observed: true },
       { rule: 'writes', action: 'hold' },
     ],
   });
@@ -85,7 +86,7 @@ t.test('the strictest opinion wins, and every finding is kept [decide-strictest]
     denial: { code: 'guardrail_blocked', rule: 'no-drops', reason: 'no DDL' },
     findings: [
       { rule: 'no-drops', action: 'block' },
-      { rule: 'watch', action: 'warn' },
+      { rule: 'watch', action: 'block', observed: true },
       { rule: 'writes', action: 'hold' },
     ],
   });
@@ -284,8 +285,10 @@ t.test('the schemas describe every property, and accept what compiles', (t) => {
     const { properties, items, description, type, default: preset } = schema as Record<string, unknown>;
     if (typeof description !== 'string') undescribed.push(path);
     if (preset !== undefined) t.equal(ajv.validate(schema as object, preset), true, `${path}: the default fits`);
-    if (type === 'object')
-      t.equal((schema as Record<string, unknown>)['additionalProperties'], false, `${path} is closed`);
+    if (type === 'object') {
+      const others = (schema as Record<string, unknown>)['additionalProperties'];
+      t.ok(others === false || typeof others === 'object', `${path} is closed, or its other members have a schema`);
+    }
     for (const [key, value] of Object.entries(properties ?? {})) visit(value, `${path}.${key}`);
     if (typeof items === 'object' && 'properties' in (items as object)) visit(items, `${path}[]`);
   };
@@ -331,6 +334,7 @@ t.test('the examples of the documentation compile', (t) => {
     'connections',
     'datamasking_rules',
     'guardrails',
+    'limits',
   ]);
   t.end();
 });

@@ -79,7 +79,7 @@ t.test('what is found, said and denied [guardrail-says-nothing]', (t) => {
   });
   t.strictSame(input.judge(params({ a: 'nothing' }), 'query'), { findings: [] });
   t.strictSame(input.judge(params({ a: 'alpha' }), 'query'), {
-    findings: [finding('quiet', 'warn', '/arguments/a', 'deny_words_list')],
+    findings: [{ ...finding('quiet', 'block', '/arguments/a', 'deny_words_list'), observed: true }],
   });
   t.strictSame(input.judge(params({ a: 'beta' }), 'query'), {
     findings: [finding('warns', 'warn', '/arguments/a', 'deny_words_list')],
@@ -91,7 +91,7 @@ t.test('what is found, said and denied [guardrail-says-nothing]', (t) => {
   );
   t.strictSame(input.judge(params({ x: ['alpha', 'delta', 'epsilon delta'] }), 'query'), {
     findings: [
-      finding('quiet', 'warn', '/arguments/x/0', 'deny_words_list'),
+      { ...finding('quiet', 'block', '/arguments/x/0', 'deny_words_list'), observed: true },
       finding('blocks', 'block', '/arguments/x/1', 'pattern_match', 2),
       finding('plain', 'block', '/arguments/x/2', 'deny_words_list'),
     ],

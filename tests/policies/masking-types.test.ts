@@ -1,12 +1,20 @@
+import fc from 'fast-check';
 import t from 'tap';
 import type { MaskingDocument } from '../../policies/documents.ts';
+import { Detector } from '../../policies/masking/detector.ts';
+import { RECORD_TYPES } from '../../policies/masking/entities.ts';
+import type { BuiltInType } from '../../policies/masking/entities.ts';
 import { BUILT_IN_TYPES, checkMasking, createMasker } from '../../policies/masking/masker.ts';
+import { walk } from '../../policies/masking/walk.ts';
+import { MAKE, known, seeded } from '../../scripts/masking-samples.ts';
+import { ENTITIES } from './masking-entities.ts';
 
 const rule = (...types: readonly string[]): MaskingDocument => ({
   name: 'pii',
   supported_entity_types: [{ name: 'ALL', entity_types: types }],
 });
-const masker = createMasker([rule(...BUILT_IN_TYPES)]);
+const masker = createMasker([rule(...RECORD_TYPES)]);
+const everything = createMasker([rule(...BUILT_IN_TYPES)]);
 
 /** What becomes of a text in a tool's answer. */
 function masked(text: string, using = masker): string {
@@ -97,6 +105,7 @@ const NEGATIVE: readonly string[] = [
   '01-02-2024 12:30 until 2024-12-31 23:59:59',
   '20240102030405',
   'uuid 550e8400-e29b-41d4-a716-446655440000',
+  'uuid 00848869-01ed-47ad-ac39-21c62fb81d35, dl b1234567-01ed-47ad-ac39-21c62fb81d35',
   'invoice INV-2024-0123-456789',
   '#0123 456 789',
   '4111 1111 1111 1112',
@@ -115,7 +124,7 @@ const NEGATIVE: readonly string[] = [
   'version 1.2.3.4',
   'Mozilla/5.0 Chrome/120.0.0.0',
   '256.1.1.1 1.2.3',
-  '12:30:45 00:1a:2b:3c:4d:5e std::vector<a::b> x[::2]',
+  '12:30:45 00:1a:2b:3c:4d std::vector<a::b> x[::2]',
   'eyJ is how tokens begin, eyJhbGciOiJIUzI1NiJ9 alone is a header',
   'store the PRIVATE KEY safely',
   '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----',
@@ -222,9 +231,210 @@ t.test('every mistake in a rule is reported with its place [masking-check]', asy
     t.equal(faults[0]?.path, path);
     t.match(faults[0]?.message, message);
   }
-  t.same(checkMasking(rule(...BUILT_IN_TYPES)), []);
+  t.same(checkMasking(rule(...BUILT_IN_TYPES, 'SG_FIN')), []);
   t.throws(
     () => createMasker([{ name: 'x', custom_entity_types: [{ name: 'A', regex: '(' }] }]),
     /custom_entity_types\[0\]\.regex/,
   );
+});
+
+t.test('each type is found in its forms, and not in what only looks like it [masking-every-type]', async (t) => {
+  t.same(ENTITIES.map(([type]) => type).toSorted(), [...BUILT_IN_TYPES].toSorted());
+  for (const [type, says, listed, not] of ENTITIES) {
+    const random = seeded(type.length);
+    const found = listed.length > 0 ? listed : Array.from({ length: 6 }, () => MAKE[type](random));
+    t.ok(found.length >= 6 && not.length >= 6, type);
+    const only = createMasker([rule(type)]);
+    for (const entity of found) {
+      const text = says.replace('{}', () => entity);
+      t.equal(masked(text, everything), says.replace('{}', `<${type}>`), text);
+      t.equal(masked(text, only), says.replace('{}', `<${type}>`), text);
+    }
+    for (const text of not) t.equal(masked(text, only), text, `${type}: ${text}`);
+  }
+});
+
+/** Types of which a public validator knows the checksum, with the word that they may need. */
+const ORACLES: readonly (readonly [type: BuiltInType, country: string, number: string, word: string])[] = [
+  ['AU_ABN', 'AU', 'abn', 'ABN'],
+  ['AU_ACN', 'AU', 'acn', 'ACN'],
+  ['AU_TFN', 'AU', 'tfn', 'TFN'],
+  ['BR_CPF', 'BR', 'cpf', 'CPF'],
+  ['BR_CNPJ', 'BR', 'cnpj', 'CNPJ'],
+  ['ES_NIF', 'ES', 'dni', 'DNI'],
+  ['ES_NIE', 'ES', 'nie', 'NIE'],
+  ['FI_PERSONAL_IDENTITY_CODE', 'FI', 'hetu', 'hetu'],
+  ['IN_AADHAAR', 'IN', 'aadhaar', 'Aadhaar'],
+  ['IN_GSTIN', 'IN', 'gstin', 'GSTIN'],
+  ['IN_VOTER', 'IN', 'epic', 'voter'],
+  ['IT_FISCAL_CODE', 'IT', 'codicefiscale', 'codice fiscale'],
+  ['IT_VAT_CODE', 'IT', 'iva', 'partita IVA'],
+  ['PL_PESEL', 'PL', 'pesel', 'PESEL'],
+  ['SG_UEN', 'SG', 'uen', 'UEN'],
+  ['TH_TNIN', 'TH', 'idnr', 'Thai id'],
+];
+
+t.test('what public validators accept is found, and with one digit changed it is not [masking-oracle]', async (t) => {
+  for (const [type, country, number, word] of ORACLES) {
+    const accepts = known(country, number);
+    const only = createMasker([rule(type)]);
+    const random = seeded(type.charCodeAt(0) * 31 + type.length);
+    let corrupted = 0;
+    for (let i = 0; i < 60; i += 1) {
+      const entity = MAKE[type](random);
+      t.ok(accepts(entity), `${type} ${entity}`);
+      t.equal(masked(`${word} ${entity}`, only), `${word} <${type}>`, `${type} ${entity}`);
+      const digits = [...entity.matchAll(/\d/g)].map(({ index }) => index);
+      const at = digits[Math.floor(random() * digits.length)] as number;
+      const changed = `${entity.slice(0, at)}${(Number(entity[at]) + 1 + Math.floor(random() * 8)) % 10}${entity.slice(at + 1)}`;
+      if (changed === entity || accepts(changed)) continue;
+      corrupted += 1;
+      t.equal(masked(`${word} ${changed}`, only), `${word} ${changed}`, `${type} ${changed}`);
+    }
+    t.ok(corrupted > 30, `${type}: ${corrupted} corruptions`);
+  }
+});
+
+t.test(
+  'an alias names the same type, the record takes all types but times and web addresses [masking-alias]',
+  async (t) => {
+    const alias = createMasker([rule('SG_FIN')]);
+    t.same(alias.types, ['SG_NRIC_FIN']);
+    t.equal(masked('see T0727468D', alias), 'see <SG_NRIC_FIN>');
+    t.same(
+      BUILT_IN_TYPES.filter((type) => !RECORD_TYPES.includes(type)),
+      ['URL', 'DATE_TIME'],
+    );
+    const text = 'at 2024-01-02T03:04:05Z see https://example.com/a';
+    t.equal(masked(text), text);
+    t.equal(masked(text, everything), 'at <DATE_TIME> see <URL>');
+  },
+);
+
+const PIECES: readonly string[] = [
+  ...ENTITIES.flatMap(([, , found, not]) => [...found.slice(0, 3), ...not.slice(0, 3)]),
+  ...ENTITIES.map(([type]) => MAKE[type](seeded(3))),
+  'password',
+  'api_key=',
+  'PASSWORD: ',
+  'bearer ',
+  'www.',
+  'https://',
+  'NHS ',
+  'passport',
+  'bank ',
+  'vehicle',
+  'sk-',
+  'ghp_',
+  '12/',
+  'May 1',
+  '주민 ',
+];
+const BETWEEN = [
+  '',
+  ' ',
+  '-',
+  '.',
+  ':',
+  '/',
+  '=',
+  '"',
+  "'",
+  '\\',
+  '\n',
+  '\\n',
+  '\t',
+  '\u200b',
+  '\u2010',
+  '：',
+  '＝',
+  '＂',
+  '！',
+  'n',
+  'é',
+  '日',
+  '!',
+  ', ',
+];
+const texts = fc
+  .array(fc.tuple(fc.constantFrom(...BETWEEN), fc.constantFrom(...PIECES), fc.constantFrom(...BETWEEN)), {
+    minLength: 1,
+    maxLength: 4,
+  })
+  .map((parts) => parts.flat().join(''));
+const slashed = (json: string, on: boolean): string => (on ? json.replaceAll('/', '\\/') : json);
+const messages = fc
+  .tuple(fc.dictionary(fc.constantFrom(...PIECES, 'a'), texts, { maxKeys: 3 }), fc.boolean(), fc.boolean())
+  .map(([value, nested, slashes]) => {
+    const content = nested ? { text: slashed(JSON.stringify(value), slashes) } : value;
+    return slashed(JSON.stringify({ jsonrpc: '2.0', id: 1, result: { structuredContent: content } }), slashes);
+  });
+
+t.test('the first pass misses nothing of any type that a closer look finds [masking-gate-exact]', async (t) => {
+  const low = [{ ...rule(...BUILT_IN_TYPES), score_threshold: 0.2 }];
+  const one = BUILT_IN_TYPES.map((type) => [rule(type)]);
+  for (const [i, rules] of [[rule(...BUILT_IN_TYPES)], [rule(...RECORD_TYPES)], low, ...one].entries()) {
+    const gated = createMasker(rules);
+    const detector = new Detector(rules);
+    fc.assert(
+      fc.property(messages, (json) => gated.mask(json).json === walk(json, detector).json),
+      { numRuns: Number(process.env['MASKING_RUNS'] ?? (i < 3 ? 400 : 60)) },
+    );
+  }
+  t.pass();
+});
+
+const HOSTILE = [
+  'a1',
+  '1a',
+  'a1 ',
+  'sk-',
+  'ghp_',
+  'github_pat_',
+  'xoxb-',
+  'http://',
+  'www.',
+  'a-',
+  'aa-',
+  'aa:',
+  '1/',
+  '1:',
+  'May 1',
+  '12 34 56 ',
+  '12.345.678/',
+  'AB 12 ',
+  'password=',
+  'password="',
+  '!a1',
+  '= ',
+  ':"',
+  'api_key=a1',
+  'é1a',
+  '2024-',
+  '123 ',
+];
+
+t.test('the work grows in step with the text, whatever types are asked for [masking-linear]', async (t) => {
+  const detector = new Detector([{ ...rule(...BUILT_IN_TYPES), score_threshold: 1 }, rule(...BUILT_IN_TYPES)]);
+  const original = String.prototype.charCodeAt;
+  const work = (text: string): number => {
+    const json = JSON.stringify({ jsonrpc: '2.0', id: 1, result: { text } });
+    let reads = 0;
+    String.prototype.charCodeAt = function (this: string, at: number): number {
+      reads += 1;
+      return original.call(this, at);
+    };
+    try {
+      walk(json, detector);
+    } finally {
+      String.prototype.charCodeAt = original;
+    }
+    return reads;
+  };
+  for (const piece of HOSTILE) {
+    const once = work(piece.repeat(1500));
+    const twice = work(piece.repeat(3000));
+    t.ok(twice < once * 2.2 + 2000, `${JSON.stringify(piece)}: ${once}, then ${twice}`);
+    t.ok(twice < 3000 * (piece.length + 20) * 100, `${JSON.stringify(piece)}: ${twice} in all`);
+  }
 });

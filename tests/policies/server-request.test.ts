@@ -299,6 +299,7 @@ const documents = (access: readonly AccessControlDocument[], elicitation?: Elici
     { name: 'all', access_type: 'command', connections: ['shop'], when: 'true', reviewers_groups: ['dba'] },
   ],
   access_control: access,
+  limits: [],
 });
 const rulesOf = (access: readonly AccessControlDocument[], elicitation?: ElicitationDocument): ConnectionRules =>
   compileRulebook(documents(access, elicitation)).connection('shop')!;

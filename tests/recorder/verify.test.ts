@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import type { Database } from 'better-sqlite3';
 import t from 'tap';
 import { verify } from '../../recorder/verify.ts';
+import type { Sight } from '../../policies/pins/pin.ts';
 import type { VerifyReport } from '../../recorder/verify.ts';
 import { dba, dba2, draft, exchange, masterKey, open, opened, sessionOpened, tamper } from './fixture.ts';
 
@@ -50,6 +51,16 @@ async function write(): Promise<void> {
     dba,
   );
   await beside.tokens.revoke('tok_1', dba);
+  const definition = (text: string): Pick<Sight, 'fingerprint' | 'text'> => ({ fingerprint: sha256(text), text });
+  const pin = { connection: 'default', kind: 'tool', at: 10, firstSight: 'trust_first' } as const;
+  await beside.pins.sighted([
+    { ...pin, id: 'pin_1', name: 'echo', ...definition('{"name":"echo"}') },
+    { ...pin, id: 'pin_2', name: 'other', ...definition('{"name":"other"}'), like: 'echo' },
+  ]);
+  await beside.pins.sighted([{ ...pin, id: 'pin_1', name: 'echo', ...definition('{"name":"echo","title":"x"}') }]);
+  await beside.pins.accept('pin_1', sha256('{"name":"echo","title":"x"}'), dba);
+  await beside.pins.sighted([{ ...pin, id: 'pin_1', name: 'echo', ...definition('{"name":"echo","title":"y"}') }]);
+  await beside.pins.reject('pin_2', sha256('{"name":"other"}'), dba);
   await beside.close();
   await first.close();
   cpSync(`${original}/store.db`, `${root}/earlier.db`);
@@ -60,6 +71,8 @@ async function write(): Promise<void> {
   // Four megabytes that would be copied for every damage.
   rmSync(`${original}/store.db.journal`, { recursive: true });
 }
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 const ready = write();
 
@@ -165,6 +178,7 @@ t.test('a deleted row of any table is found [verify-finds-deletion]', async (t) 
     'review_votes',
     'review_messages',
     'tokens',
+    'pins',
     'checkpoints',
     'writers',
   ];

@@ -4,6 +4,8 @@ import type { Sink } from '../entities.ts';
 const LONGEST_LOCAL = 128;
 const LONGEST_DOMAIN = 255;
 const QUOTE = 0x22;
+// Below it, beyond ASCII, are control characters and punctuation.
+const LETTERS = 0xc0;
 
 /** Offers the e-mail address whose `@` is at `at`. */
 export function email(text: string, at: number, sink: Sink): void {
@@ -67,6 +69,6 @@ function startsLikeVersion(text: string, from: number): boolean {
 }
 
 const isLocal = (c: number): boolean =>
-  isAlnum(c) || c === 0x2e || c === 0x5f || c === 0x25 || c === 0x2b || c === 0x2d || c === 0x27 || c >= 0x80;
-const startsLocal = (c: number): boolean => isAlnum(c) || c === 0x5f || c === 0x2b || c >= 0x80;
-const isLabel = (c: number): boolean => isAlnum(c) || c === 0x2d || c === 0x5f || c >= 0x80;
+  isAlnum(c) || c === 0x2e || c === 0x5f || c === 0x25 || c === 0x2b || c === 0x2d || c === 0x27 || c >= LETTERS;
+const startsLocal = (c: number): boolean => isAlnum(c) || c === 0x5f || c === 0x2b || c >= LETTERS;
+const isLabel = (c: number): boolean => isAlnum(c) || c === 0x2d || c === 0x5f || c >= LETTERS;

@@ -1,5 +1,5 @@
 import { isAlnum, isDigit, isHex, joinedBefore } from '../characters.ts';
-import { DASH, DOT, SPACE, endsUuid } from '../digits.ts';
+import { DASH, DOT, SPACE, endsUuid, startsUuid } from '../digits.ts';
 import type { DigitGroups } from '../digits.ts';
 import type { Sink } from '../entities.ts';
 
@@ -136,6 +136,8 @@ function offer(
   sink: Sink,
 ): number {
   if (joinedBefore(text, start)) return first;
+  if (groups.size(first) === 8 && text.charCodeAt(start) !== PLUS && startsUuid(text, groups.start(first)))
+    return first;
   const end = groups.end(last);
   const after = text.charCodeAt(end);
   if (isDigit(after) || (score < 0.5 ? isAlnum(after) : isHex(after) && after !== 0x65)) return first;
